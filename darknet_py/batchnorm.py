@@ -1,0 +1,44 @@
+"""Batch norm's arithmetic, shared by every layer that has it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from darknet_py.dialect import Dialect
+
+
+class BatchNormalizer(nn.Module):
+    """`scales * (x - rolling_mean) / deviation + biases`, per channel (inference).
+
+    The deviation is `sqrt(rolling_variance) + 1e-6` or `sqrt(rolling_variance + 1e-5)`, as the
+    dialect says. Source: Ioffe & Szegedy 2015; C: batchnorm_layer.c, blas.c:normalize_cpu.
+    The biases belong to the layer, which stores them before these arrays.
+    """
+
+    rolling_mean: Tensor
+    rolling_variance: Tensor
+
+    def __init__(self, channels: int, dialect: Dialect) -> None:
+        super().__init__()
+        self.epsilon = dialect.batchnorm_epsilon
+        self.scales = nn.Parameter(torch.empty(channels))
+        self.register_buffer("rolling_mean", torch.empty(channels))
+        self.register_buffer("rolling_variance", torch.empty(channels))
+
+    def forward(self, x: Tensor, biases: Tensor | None) -> Tensor:
+        """`x`: `(batch, channels, ...)`; returns its shape."""
+        variance, epsilon = self.rolling_variance, 1e-5
+        if self.epsilon == "outside":
+            # PARITY: sqrt(variance) + 1e-6 (C: blas.c:normalize_cpu), written as a variance.
+            variance, epsilon = (variance.double().sqrt() + 1e-6).square().to(variance.dtype), 0.0
+        return F.batch_norm(x, self.rolling_mean, variance, self.scales, biases, eps=epsilon)
+
+    def arrays(self) -> Iterator[tuple[str, Tensor]]:
+        """The (name, tensor) pairs of a .weights file, in file order."""
+        yield "scales", self.scales
+        yield "rolling_mean", self.rolling_mean
+        yield "rolling_variance", self.rolling_variance

@@ -1,0 +1,21 @@
+"""Every error that darknet_py raises on a user's mistake: one line that says where and what."""
+
+
+class DarknetError(Exception):
+    """A mistake in a file, a flag or a request; its text is one line meant for people."""
+
+
+class CfgError(DarknetError):
+    """A .cfg, .data, .names, .tree or .map file that cannot be read; starts with `file:line:`."""
+
+
+class WeightsError(DarknetError):
+    """A .weights file that does not fit the network, or is none."""
+
+
+class ImageError(DarknetError):
+    """An image that cannot be read or written."""
+
+
+class DarknetWarning(UserWarning):
+    """Something C accepts in silence and that is probably a mistake."""

@@ -1,0 +1,212 @@
+"""What every layer is and knows: Shape, Site, Layer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from darknet_py.cfg import Section
+from darknet_py.dialect import Dialect
+from darknet_py.options import LayerOptions
+
+if TYPE_CHECKING:
+    from darknet_py.boxes import Detections
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The size of one sample: an image, or a plain vector of `channels` values (height 0)."""
+
+    channels: int
+    height: int
+    width: int
+
+    @property
+    def is_image(self) -> bool:
+        """Whether a convolution can read it (C: `h && w && c`)."""
+        return min(self.channels, self.height, self.width) > 0
+
+    @property
+    def size(self) -> int:
+        """How many values one sample holds (C: `outputs`)."""
+        return self.channels * max(self.height, 1) * max(self.width, 1)
+
+    def __str__(self) -> str:
+        """Width first, as C prints it."""
+        return f"{self.width} x {self.height} x {self.channels}" if self.height else str(self.size)
+
+
+@dataclass
+class Budget:
+    """How many bytes a network may need, and how many its arrays need so far."""
+
+    limit: int
+    used: int = 0
+
+    def take(self, section: Section, count: int) -> None:
+        """Count `count` float32 values of `section`.
+
+        Raises:
+            CfgError: the limit is passed.
+        """
+        self.used += 4 * count
+        if self.used > self.limit:
+            raise section.error(
+                f"the network needs more than {self.used / 2**30:.1f} GiB of memory, the limit is "
+                f"{self.limit / 2**30:.1f} GiB (raise it with DARKNET_PY_MEMORY_LIMIT=GiB)"
+            )
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a layer is built: all it may know of the network.
+
+    `layers` and their `shapes` are those before it, `image` is the network's input,
+    `time_steps` is [net]'s.
+    """
+
+    section: Section
+    index: int
+    layers: Sequence[Layer]
+    image: Shape
+    dialect: Dialect
+    budget: Budget
+    time_steps: int = 1
+
+    @property
+    def input(self) -> Shape:
+        """The shape that the layer before gives."""
+        return self.shape(self.index - 1)
+
+    def shape(self, source: int) -> Shape:
+        """The output shape of layer `source`; -1 is the image."""
+        return self.image if source < 0 else self.layers[source].out_shape
+
+    def source(self, number: int, key: str) -> int:
+        """The layer that the cfg calls `number`: negative counts back from here, else absolute.
+
+        Raises:
+            CfgError: there is no such layer before this one.
+        """
+        index = self.index + number if number < 0 else number
+        if not 0 <= index < self.index:
+            raise self.section.error(
+                f"{key}={number} names layer {index}, but only layers 0 to {self.index - 1} "
+                f"come before this one (layer {self.index})",
+                key,
+            )
+        return index
+
+    def parameter(self, *shape: int) -> nn.Parameter:
+        """A trainable array, counted against the memory limit before it is made."""
+        return nn.Parameter(self.array(*shape))
+
+    def array(self, *shape: int) -> Tensor:
+        """An array, counted against the memory limit before it is made.
+
+        Raises:
+            CfgError: a side is not positive, or the limit is passed.
+        """
+        if min(shape) < 1:
+            raise self.section.error(f"needs an array of {' x '.join(map(str, shape))} values")
+        self.budget.take(self.section, math.prod(shape))
+        return torch.empty(shape)
+
+    def need_image(self) -> Shape:
+        """The input's shape, checked to be an image.
+
+        Raises:
+            CfgError: the layer before gives a plain vector.
+        """
+        if not self.input.is_image:
+            raise self.section.error(
+                "the layer before must give an image (width, height, channels)"
+            )
+        return self.input
+
+
+class Layer(nn.Module):
+    """One section of a cfg as a function of the outputs it reads.
+
+    `sources` are the indices of the layers whose outputs `forward` takes, -1 being the
+    network's input; `in_shape` and `out_shape` hold for the network's present input size.
+    Outputs are `(batch, c, h, w)` or `(batch, n)`: flattened, each sample is in C's order.
+    """
+
+    Options: ClassVar[type[LayerOptions]] = LayerOptions
+    in_shape: Shape
+    out_shape: Shape
+
+    def __init__(self, options: Any, site: Site) -> None:
+        super().__init__()
+        self.options = options
+        self.section = site.section
+        self.index = site.index
+        self.dialect = site.dialect
+        self.sources: tuple[int, ...] = (site.index - 1,)
+
+    def resize(self, *inputs: Shape) -> None:
+        """Set `in_shape` and `out_shape` for inputs of these shapes.
+
+        Raises:
+            CfgError: the layer cannot take them.
+        """
+        self.in_shape = self.out_shape = inputs[0]
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """The layer's output."""
+        raise NotImplementedError(type(self).__name__)
+
+    def arrays(self) -> Iterator[tuple[str, Tensor]]:
+        """The (name, tensor) pairs a .weights file holds for this layer, in file order."""
+        return iter(())
+
+    def row(self) -> str:
+        """The layer's line in the table that C prints while it reads a cfg (without the index)."""
+        return f"{self.section.type:<38} {self.in_shape!s:>18}   ->  {self.out_shape!s:>18}"
+
+    @property
+    def operations(self) -> int:
+        """Floating point operations for one sample, as the dialect's C counts them."""
+        return 0
+
+    def reset_state(self) -> None:
+        """Forget what recurrent layers remember."""
+
+
+class Head(Layer):
+    """A layer whose output is read as boxes."""
+
+    @property
+    def classes(self) -> int:
+        """How many classes each box is scored for."""
+        return int(self.options.classes)
+
+    def decode(self, output: Tensor, image: Shape, thresh: float, hier: float) -> Detections:
+        """One sample's boxes whose objectness passes `thresh`, in C's order.
+
+        Args:
+            output: this layer's output for one sample, without the batch axis.
+            image: the network's input shape.
+            thresh: scores not above it are 0.
+            hier: the threshold of the walk down a class tree.
+
+        Returns:
+            Boxes `cxcywh` relative to the network's input.
+        """
+        raise NotImplementedError(type(self).__name__)
+
+
+def flat(x: Tensor) -> Tensor:
+    """`(batch, n)`, each sample in C's memory order."""
+    return x.flatten(1)
+
+
+def image(x: Tensor) -> Tensor:
+    """`(batch, c, h, w)`: a vector becomes an image of one pixel."""
+    return x if x.dim() == 4 else x[:, :, None, None]

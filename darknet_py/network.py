@@ -1,0 +1,286 @@
+"""A Darknet network: built from a cfg, run layer by layer."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TextIO, cast
+
+import torch
+from torch import Tensor, nn
+
+from darknet_py.augment import AugmentOptions
+from darknet_py.cfg import Section, read_cfg
+from darknet_py.dialect import ALEXEYAB, PJREDDIE, Dialect, get_dialect
+from darknet_py.errors import CfgError, DarknetError
+from darknet_py.layers import ALEXEYAB_SECTIONS, SECTIONS, Budget, Head, Layer, Shape, Site
+from darknet_py.options import key, keys, parse_options
+from darknet_py.schedule import ScheduleOptions
+
+MEMORY_LIMIT = 4 * 2**30
+"""Bytes that arrays and live outputs may need, unless DARKNET_PY_MEMORY_LIMIT (GiB) says else."""
+
+
+@dataclass(frozen=True)
+class NetOptions:
+    """Keys of [net] that the network itself needs (C: parser.c:parse_net_options)."""
+
+    batch: int = key("images of one iteration", 1)
+    subdivisions: int = key("mini-batches of one iteration", 1)
+    time_steps: int = key("steps of a sequence", 1)
+    height: int = key("the input's height", 0)
+    width: int = key("the input's width", 0)
+    channels: int = key("the input's channels", 0)
+    inputs: int | None = key("values of one input (default: height * width * channels)", None)
+    notruth: bool = key("the data hold no truth", False, only="pjreddie")
+    letter_box: bool = key("keep the aspect ratio of images", False, only="alexeyab")
+    show_receptive_field: bool = key(
+        "print the receptive field of each layer", False, only="alexeyab"
+    )
+
+    def image(self, section: Section) -> Shape:
+        """The input's shape.
+
+        Raises:
+            CfgError: neither an image size nor `inputs` is given.
+        """
+        sides = (self.channels, self.height, self.width)
+        if min(sides) > 0:
+            return Shape(*sides)
+        if min(sides) < 0 or not self.inputs or self.inputs < 0:
+            raise section.error("give height, width and channels, or inputs, each above 0")
+        return Shape(self.inputs, 0, 0)
+
+
+class Network(nn.Module):
+    """The layers of a cfg, in order.
+
+    `network(x)` gives every layer's output; `network.run(x, wanted)` only some, freeing the rest
+    as it goes. `x` is `(batch, channels, height, width)`, RGB from 0 to 1, or `(batch, inputs)`.
+    """
+
+    layers: nn.ModuleList
+
+    def __init__(
+        self,
+        sections: Sequence[Section],
+        dialect: str | Dialect | None = None,
+        *,
+        memory_limit: int | None = None,
+        initialize: bool = True,
+    ) -> None:
+        """Build the layers; no memory is taken before the whole cfg is found sound.
+
+        Args:
+            sections: as `cfg.read_cfg` gives them.
+            dialect: "pjreddie" or "alexeyab"; None: found from the cfg (`find_dialect`).
+            memory_limit: bytes that arrays and live outputs may need for one image.
+            initialize: give the weights C's random starting values; False leaves them unset,
+                for a caller who loads a whole file.
+
+        Raises:
+            CfgError: the cfg is wrong, or the network is larger than the limit.
+        """
+        super().__init__()
+        self.sections = tuple(sections)
+        self.dialect = find_dialect(sections) if dialect is None else get_dialect(dialect)
+        head, *rest = sections
+        self.net = parse_options(NetOptions, head, self.dialect, ScheduleOptions, AugmentOptions)
+        self.image = self.net.image(head)
+        self.version: tuple[int, int, int] = self.dialect.version
+        self.seen = 0
+        if not rest:
+            raise head.error("the cfg holds no layer after this section")
+        budget = Budget(_memory_limit() if memory_limit is None else memory_limit)
+        with torch.device("meta"):
+            layers = self._build(rest, budget)
+        self.layers = nn.ModuleList(layers)
+        budget.take(head, _peak(layers, self.image))
+        self.to_empty(device="cpu")
+        for layer in layers:
+            layer.reset_state()
+        if initialize:
+            self.initialize()
+        self.eval()
+
+    @classmethod
+    def from_cfg(
+        cls,
+        source: str | os.PathLike[str] | TextIO,
+        dialect: str | Dialect | None = None,
+        *,
+        memory_limit: int | None = None,
+        initialize: bool = True,
+    ) -> Network:
+        """The network of a .cfg file, given by its path or as an open text file; see `Network`."""
+        sections = read_cfg(source)
+        return cls(sections, dialect, memory_limit=memory_limit, initialize=initialize)
+
+    def _build(self, sections: Iterable[Section], budget: Budget) -> list[Layer]:
+        layers: list[Layer] = []
+        for index, section in enumerate(sections):
+            layer_type = find_section(section)
+            site = Site(
+                section,
+                index,
+                layers,
+                self.image,
+                self.dialect,
+                budget,
+                max(self.net.time_steps, 1),
+            )
+            layer = layer_type(parse_options(layer_type.Options, section, self.dialect), site)
+            layer.resize(*(site.shape(source) for source in layer.sources))
+            if layer.out_shape.size * 4 > budget.limit:
+                budget.take(section, layer.out_shape.size)
+            layers.append(layer)
+        return layers
+
+    def __iter__(self) -> Iterator[Layer]:
+        """The layers, typed."""
+        return iter(cast("Iterable[Layer]", self.layers))
+
+    def __len__(self) -> int:
+        """How many layers there are."""
+        return len(self.layers)
+
+    def __getitem__(self, index: int) -> Layer:
+        """Layer `index`."""
+        return cast("Layer", self.layers[index])
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Every layer's output, in order."""
+        outputs: list[Tensor] = []
+        for layer in self:
+            outputs.append(layer(*(x if i < 0 else outputs[i] for i in layer.sources)))
+        return outputs
+
+    def run(self, x: Tensor, wanted: Iterable[int] | None = None) -> list[Tensor]:
+        """The outputs of the layers `wanted` (None: the last that is no [cost]), in that order.
+
+        Each other output is freed after its last reader.
+        """
+        wanted = [self.output_index] if wanted is None else list(wanted)
+        last_reader = _last_readers(list(self))
+        outputs: dict[int, Tensor] = {-1: x}
+        for index, layer in enumerate(self):
+            outputs[index] = layer(*(outputs[i] for i in layer.sources))
+            for source in {index, *layer.sources}:
+                if last_reader.get(source, -1) <= index and source not in wanted:
+                    del outputs[source]
+        return [outputs[index] for index in wanted]
+
+    @property
+    def output_index(self) -> int:
+        """The last layer that is no [cost]: its output is the network's (C: get_network_output)."""
+        return max((i for i, layer in enumerate(self) if layer.section.type != "cost"), default=0)
+
+    @property
+    def heads(self) -> list[Head]:
+        """The layers whose outputs are boxes, in cfg order."""
+        return [layer for layer in self if isinstance(layer, Head)]
+
+    def resize(self, height: int, width: int) -> None:
+        """Take images of another size from now on (C: network.c:resize_network).
+
+        Raises:
+            CfgError: a layer cannot take what it would get; the network keeps its size.
+        """
+        before = self.image
+        try:
+            self._resize(Shape(before.channels, height, width))
+        except CfgError:
+            self._resize(before)
+            raise
+
+    def _resize(self, image: Shape) -> None:
+        if not image.is_image:
+            raise DarknetError(f"the network's input must be an image, got {image}")
+        self.image = image
+        shapes = {-1: image}
+        for index, layer in enumerate(self):
+            layer.resize(*(shapes[source] for source in layer.sources))
+            shapes[index] = layer.out_shape
+
+    @torch.no_grad()
+    def initialize(self, first: int = 0) -> None:
+        """Give the layers from `first` on random weights and batch norm at rest, as C does."""
+        for layer in list(self)[first:]:
+            for name, tensor in layer.arrays():
+                kind = name.rpartition(".")[2]
+                if kind == "weights":
+                    tensor.normal_(std=math.sqrt(2 * len(tensor) / tensor.numel()))
+                else:
+                    tensor.fill_(1.0 if kind in ("scales", "rolling_variance") else 0.0)
+
+    def arrays(self) -> Iterator[tuple[int, str, Tensor]]:
+        """(layer index, name, tensor) of everything a whole .weights file holds, in file order."""
+        for index, layer in enumerate(self):
+            for name, tensor in layer.arrays():
+                yield index, name, tensor
+
+    def reset_state(self) -> None:
+        """Forget what recurrent layers remember."""
+        for layer in self:
+            layer.reset_state()
+
+
+def find_section(section: Section) -> type[Layer]:
+    """The layer that a section makes.
+
+    Raises:
+        CfgError: no fork knows it. PARITY: C prints "Type not recognized" and then crashes.
+    """
+    if section.type in SECTIONS:
+        return SECTIONS[section.type]
+    close = difflib.get_close_matches(section.type, SECTIONS, n=1)
+    hint = f"; did you mean [{close[0]}]?" if close else ""
+    raise section.error(f"unknown section{hint}")
+
+
+def find_dialect(sections: Sequence[Section]) -> Dialect:
+    """AlexeyAB's, where a section or a key is read by that fork alone; else pjreddie's."""
+    for number, section in enumerate(sections):
+        if section.type in ALEXEYAB_SECTIONS:
+            return ALEXEYAB
+        schemas: tuple[type, ...] = (NetOptions, ScheduleOptions, AugmentOptions)
+        if number:
+            schemas = (find_section(section).Options,)
+        known = {name: f for schema in schemas for name, f in keys(schema).items()}
+        if any(
+            name in known and known[name].metadata["only"] == "alexeyab" for name in section.options
+        ):
+            return ALEXEYAB
+    return PJREDDIE
+
+
+def _last_readers(layers: Sequence[Layer]) -> dict[int, int]:
+    """For each layer that is read (-1: the image), the last layer that reads it."""
+    return {source: index for index, layer in enumerate(layers) for source in layer.sources}
+
+
+def _peak(layers: Sequence[Layer], image: Shape) -> int:
+    """The most values that are alive at once while one image runs."""
+    last_reader, alive, now, peak = _last_readers(layers), {-1: image.size}, 0, 0
+    for index, layer in enumerate(layers):
+        alive[index] = layer.out_shape.size
+        now = sum(alive.values())
+        peak = max(peak, now)
+        for source in {index, *layer.sources}:
+            if last_reader.get(source, -1) <= index:
+                alive.pop(source, None)
+    return peak
+
+
+def _memory_limit() -> int:
+    text = os.environ.get("DARKNET_PY_MEMORY_LIMIT")
+    if not text:
+        return MEMORY_LIMIT
+    try:
+        return int(float(text) * 2**30)
+    except ValueError:
+        message = f"DARKNET_PY_MEMORY_LIMIT must be a number of GiB, got {text!r}"
+        raise DarknetError(message) from None

@@ -1,0 +1,64 @@
+"""How training proceeds: the [net] keys of the update and the learning rate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from darknet_py.options import key
+
+
+@dataclass(frozen=True)
+class ScheduleOptions:
+    """Keys of [net] that steer training (C: parser.c:parse_net_options)."""
+
+    learning_rate: float = key("the learning rate", 0.001)
+    learning_rate_min: float = key("lowest rate of policy sgdr", 0.00001, only="alexeyab")
+    momentum: float = key("momentum of the update (Adam: not used)", 0.9)
+    decay: float = key("weight decay", 0.0001)
+    adam: bool = key("update by Adam", False)
+    B1: float = key("Adam's first decay", 0.9)
+    B2: float = key("Adam's second decay", 0.999)
+    eps: float = key("Adam's epsilon", 1e-7, alexeyab=1e-6)
+    policy: str = key(
+        "learning rate over time: constant, step, steps, exp, poly, sigmoid, random or sgdr",
+        "constant",
+    )
+    burn_in: int = key("iterations during which the rate rises from 0", 0)
+    power: float = key("exponent of burn_in and of policy poly", 4.0, alexeyab=1.0)
+    step: int = key("policy step, sigmoid: iterations", 1)
+    scale: float = key("policy step: factor at every step", 1.0)
+    steps: tuple[int, ...] = key("policy steps: iterations at which the rate changes", ())
+    scales: tuple[float, ...] = key("policy steps: the factor at each of `steps`", ())
+    seq_scales: tuple[float, ...] = key(
+        "policy steps: sequence lengths at each of `steps`", (), only="alexeyab"
+    )
+    gamma: float = key("policy exp, sigmoid: base or slope", 1.0)
+    sgdr_cycle: int | None = key(
+        "policy sgdr: iterations of the first cycle (default: max_batches)", None, only="alexeyab"
+    )
+    sgdr_mult: int = key("policy sgdr: growth of the cycles", 2, only="alexeyab")
+    max_batches: int = key("iterations in all", 0)
+    ema_alpha: float = key("decay of the moving average of the weights", 0.0, only="alexeyab")
+    loss_scale: float = key("factor on the loss in half precision", 1.0, only="alexeyab")
+    try_fix_nan: bool = key("replace nan in weights by 0", False, only="alexeyab")
+    clip: float = key("largest absolute value of a gradient, 0: no limit", 0.0, only="pjreddie")
+    dynamic_minibatch: bool = key("larger mini-batch at small sizes", False, only="alexeyab")
+    sequential_subdivisions: int | None = key(
+        "subdivisions of a sequence (default: subdivisions)", None, only="alexeyab"
+    )
+    weights_reject_freq: int = key(
+        "iterations between checks that reject weights", 0, only="alexeyab"
+    )
+    num_sigmas_reject_badlabels: float = key(
+        "labels whose loss is this many deviations off are skipped", 0.0, only="alexeyab"
+    )
+    badlabels_rejection_percentage: float = key(
+        "share of labels that may be rejected", 0.0, only="alexeyab"
+    )
+    equidistant_point: int = key("iteration from which labels may be rejected", 0, only="alexeyab")
+    max_chart_loss: float = key("top of the loss chart", 20.0, only="alexeyab")
+    optimized_memory: int = key("GPU memory saving level", 0, only="alexeyab")
+    workspace_size_limit_MB: float = key("cuDNN's workspace limit", 1024.0, only="alexeyab")
+    use_cuda_graph: bool = key("run as a CUDA graph", False, only="alexeyab")
+    random: int = key("train at changing sizes", 0, only="pjreddie")
+    resize_step: float = key("sizes are multiples of this", 32.0, only="alexeyab")
