@@ -1,0 +1,40 @@
+# `make demo` and `make test` set up everything on a fresh machine, in .venv.
+PYTHON ?= python3
+BIN = .venv/bin
+CPUS := $(shell $(PYTHON) -c "import os; print(os.cpu_count() or 1)")
+# One thread for each test process: pytest runs one process per CPU.
+RUN = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(CPUS)
+
+.PHONY: all demo test golden lint types docs parity clean
+
+all: lint types test golden
+
+demo: .venv/ready
+	$(BIN)/python docs/demo.py
+
+test: .venv/ready
+	$(RUN)
+
+golden: .venv/ready
+	$(RUN) -m golden
+
+lint: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/ready
+	$(BIN)/mypy
+
+docs: .venv/ready
+	$(BIN)/python docs/generate.py
+
+parity: .venv/ready
+	$(BIN)/python docs/generate_parity.py
+
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache
