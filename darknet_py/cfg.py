@@ -8,6 +8,7 @@ first counts.
 
 from __future__ import annotations
 
+import codecs
 import os
 import warnings
 from collections.abc import Iterable
@@ -19,6 +20,7 @@ from typing import TextIO
 from darknet_py.errors import CfgError, DarknetWarning
 
 _BLANKS = str.maketrans("", "", " \t\r\n\0")
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @dataclass(frozen=True)
@@ -132,14 +134,31 @@ def format_cfg(sections: Iterable[Section]) -> str:
     return "\n".join(blocks)
 
 
+def strip_blanks(line: str) -> str:
+    """`line` without any blank, inside it too (C: utils.c:strip)."""
+    return line.translate(_BLANKS)
+
+
 def read_text(path: str | os.PathLike[str]) -> str:
-    """A text file's content, whatever its encoding: names and comments may hold any bytes.
+    """A text file's content without a byte order mark; names and comments may hold any bytes.
+
+    Raises:
+        CfgError: the file cannot be opened.
+    """
+    data = read_bytes(path)
+    if data.startswith(_UTF16):
+        return data.decode("utf-16", errors="replace")
+    return data.decode("utf-8", errors="surrogateescape").removeprefix("\ufeff")
+
+
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """A file's bytes.
 
     Raises:
         CfgError: the file cannot be opened.
     """
     try:
-        return Path(path).read_bytes().decode("utf-8", errors="surrogateescape")
+        return Path(path).read_bytes()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise CfgError(f"{os.fspath(path)}: cannot be opened: {reason}") from None
