@@ -1,0 +1,207 @@
+"""Pictures: read, resize, letterbox, crop and write them, with C's arithmetic (C: image.c).
+
+A picture is an array `(height, width, channels)`, RGB: uint8 as a file holds it, or float32 from
+0 to 1 as networks take it. `to_planar` turns the latter into a network's input.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from darknet_py.errors import ImageError
+
+GREY = 0.5
+"""What `letterbox` fills the bars with."""
+
+
+def load_image(path: str | os.PathLike[str], channels: int = 3) -> np.ndarray:
+    """The picture in a file, uint8 `(height, width, channels)`, RGB.
+
+    It is decoded as by OpenCV's imread, which the C program uses: turned as its EXIF tag says,
+    16 bits cut down to 8, without alpha. `channels` is 3, or 1 for grey.
+
+    Raises:
+        ImageError: the file cannot be read, or is no picture.
+    """
+    name = os.fspath(path)
+    if channels not in (1, 3):
+        raise ImageError(f"{name}: pictures are read with 1 or 3 channels, not {channels}")
+    try:
+        data = np.frombuffer(Path(path).read_bytes(), np.uint8)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ImageError(f"{name}: cannot be opened: {reason}") from None
+    if not data.size:
+        raise ImageError(f"{name}: is empty")
+    try:
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR if channels == 3 else cv2.IMREAD_GRAYSCALE)
+    except cv2.error as error:
+        raise ImageError(f"{name}: cannot be decoded: {error.err}") from None
+    if image is None:
+        raise ImageError(f"{name}: is no picture, or a broken one (PNG, JPEG, BMP, … are read)")
+    if channels == 1:
+        return np.asarray(image).reshape(*image.shape[:2], 1)
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+
+
+def to_float(image: np.ndarray) -> np.ndarray:
+    """uint8 from 0 to 255 as float32 from 0 to 1."""
+    return np.divide(image, np.float32(255), dtype=np.float32)
+
+
+def to_bytes(image: np.ndarray) -> np.ndarray:
+    """float32 from 0 to 1 as uint8: cut off, not rounded (C: image.c:save_image_options)."""
+    return (np.clip(image, 0, 1) * np.float32(255)).astype(np.uint8)
+
+
+def to_planar(image: np.ndarray) -> np.ndarray:
+    """`(height, width, channels)` as a network's input `(1, channels, height, width)`."""
+    return np.ascontiguousarray(image.transpose(2, 0, 1)[None])
+
+
+def resize(image: np.ndarray, width: int, height: int) -> np.ndarray:
+    """A float32 picture stretched to `width` x `height`: bilinear between aligned corners.
+
+    There is no antialiasing. C: image.c:resize_image.
+
+    Raises:
+        ImageError: a side is not positive.
+    """
+    old_height, old_width, channels = image.shape
+    if min(width, height) < 1:
+        raise ImageError(f"a picture cannot be resized to {width} x {height} pixels")
+    if (old_width, old_height) == (width, height):
+        return image.copy()
+    column, right = _positions(old_width, width)
+    column[-1], right[-1] = old_width - 1, 0
+    row, below = _positions(old_height, height)
+    if height == 1:  # C reads before the picture's start
+        row[-1], below[-1] = old_height - 1, 0
+    below_row = np.minimum(row + 1, old_height - 1)
+    index = np.concatenate((row, below_row))
+    rows = image
+    if 4 * height < old_height:  # few of the rows are ever read
+        needed, index = np.unique(index, return_inverse=True)
+        rows = image[needed]
+    right = np.repeat(right, channels)
+    part = rows.take(column, 1).reshape(len(rows), -1)
+    part *= 1 - right
+    part += rows.take(np.minimum(column + 1, old_width - 1), 1).reshape(part.shape) * right
+    out = part.take(index[:height], 0)
+    out *= (1 - below)[:, None]
+    # PARITY: the last row gets only its upper neighbour's share: where rounding puts it just
+    # short of the last source row it turns out black (C: image.c:resize_image, `continue`).
+    out[:-1] += part.take(index[height:-1], 0) * below[:-1, None]
+    return out.reshape(height, width, channels)
+
+
+def _positions(old: int, new: int) -> tuple[np.ndarray, np.ndarray]:
+    """For each new pixel the old one at or before it, and how far it lies beyond that."""
+    scale = np.float32(old - 1) / np.float32(max(new - 1, 1))
+    position = np.arange(new, dtype=np.float32) * scale
+    whole = position.astype(np.int64)
+    return whole, position - whole.astype(np.float32)
+
+
+def letterbox_size(shape: tuple[int, ...], width: int, height: int) -> tuple[int, int]:
+    """Width and height that a picture of `shape` gets inside a letterbox of `width` x `height`.
+
+    C: image.c:letterbox_image.
+    """
+    old_height, old_width = shape[:2]
+    if np.float32(width) / np.float32(old_width) < np.float32(height) / np.float32(old_height):
+        return width, old_height * width // old_width
+    return old_width * height // old_height, height
+
+
+def letterbox(image: np.ndarray, width: int, height: int) -> np.ndarray:
+    """A float32 picture resized with its aspect ratio kept, centred on grey.
+
+    C: image.c:letterbox_image.
+    """
+    new_width, new_height = letterbox_size(image.shape, width, height)
+    inner = resize(image, max(new_width, 1), max(new_height, 1))
+    if inner.shape[:2] == (height, width):
+        return inner
+    left, top = (width - new_width) // 2, (height - new_height) // 2
+    boxed = np.full((height, width, image.shape[2]), GREY, np.float32)
+    boxed[top : top + new_height, left : left + new_width] = inner
+    return boxed
+
+
+def resize_min(image: np.ndarray, side: int) -> np.ndarray:
+    """A float32 picture whose shorter side becomes `side`. C: image.c:resize_min."""
+    height, width = image.shape[:2]
+    if width < height:
+        return resize(image, side, height * side // width)
+    return resize(image, width * side // height, side)
+
+
+def resize_max(image: np.ndarray, side: int) -> np.ndarray:
+    """A float32 picture whose longer side becomes `side`. C: image.c:resize_max."""
+    height, width = image.shape[:2]
+    if width > height:
+        return resize(image, side, max(height * side // width, 1))
+    return resize(image, max(width * side // height, 1), side)
+
+
+def crop(image: np.ndarray, left: int, top: int, width: int, height: int) -> np.ndarray:
+    """A window of a picture; outside of it the edge pixels repeat. C: image.c:crop_image."""
+    rows = np.clip(np.arange(top, top + height), 0, image.shape[0] - 1)
+    columns = np.clip(np.arange(left, left + width), 0, image.shape[1] - 1)
+    return image[rows[:, None], columns]
+
+
+def crop_middle(image: np.ndarray, width: int, height: int) -> np.ndarray:
+    """The middle `width` x `height` pixels, or more than there are.
+
+    C: AlexeyAB's classifier.c:predict_classifier.
+    """
+    # int(a / 2) cuts towards 0, as C's division does; // would not
+    left, top = int((image.shape[1] - width) / 2), int((image.shape[0] - height) / 2)
+    return crop(image, left, top, width, height)
+
+
+def center_crop(image: np.ndarray, width: int, height: int) -> np.ndarray:
+    """The largest square in the middle, resized. C: image.c:center_crop_image."""
+    side = min(image.shape[:2])
+    left, top = (image.shape[1] - side) // 2, (image.shape[0] - side) // 2
+    return resize(crop(image, left, top, side, side), width, height)
+
+
+def save_image(image: np.ndarray, path: str | os.PathLike[str], quality: int = 80) -> None:
+    """Write a uint8 picture in the format that the name's ending says, whole or not at all.
+
+    `quality` is JPEG's, from 1 to 100 (C: image.c:save_image, 80).
+
+    Raises:
+        ImageError: the ending is unknown, or the file cannot be written.
+    """
+    path = Path(path)
+    pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.shape[2] == 3 else image
+    try:
+        _, data = cv2.imencode(path.suffix, pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    except cv2.error:
+        raise ImageError(f"{path}: the name must end in .jpg, .png or .bmp") from None
+    temporary: Path | None = None
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as file:
+            temporary = Path(file.name)
+            file.write(data.tobytes())
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except OSError as error:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+        raise ImageError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
