@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -205,16 +204,10 @@ class Network(nn.Module):
             layer.resize(*(shapes[source] for source in layer.sources))
             shapes[index] = layer.out_shape
 
-    @torch.no_grad()
     def initialize(self, first: int = 0) -> None:
-        """Give the layers from `first` on random weights and batch norm at rest, as C does."""
+        """Give the layers from `first` on their starting values: random weights, as C does."""
         for layer in list(self)[first:]:
-            for name, tensor in layer.arrays():
-                kind = name.rpartition(".")[2]
-                if kind == "weights":
-                    tensor.normal_(std=math.sqrt(2 * len(tensor) / tensor.numel()))
-                else:
-                    tensor.fill_(1.0 if kind in ("scales", "rolling_variance") else 0.0)
+            layer.initialize()
 
     def arrays(self) -> Iterator[tuple[int, str, Tensor]]:
         """(layer index, name, tensor) of everything a whole .weights file holds, in file order."""

@@ -175,6 +175,16 @@ class Layer(nn.Module):
         """Floating point operations for one sample, as the dialect's C counts them."""
         return 0
 
+    @torch.no_grad()
+    def initialize(self) -> None:
+        """Give the arrays their starting values: random weights and batch norm at rest, as C."""
+        for name, tensor in self.arrays():
+            kind = name.rpartition(".")[2]
+            if kind == "weights":
+                tensor.normal_(std=math.sqrt(2 * len(tensor) / tensor.numel()))
+            else:
+                tensor.fill_(1.0 if kind in ("scales", "rolling_variance") else 0.0)
+
     def reset_state(self) -> None:
         """Forget what recurrent layers remember."""
 
