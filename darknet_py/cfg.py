@@ -20,6 +20,7 @@ from typing import TextIO
 from darknet_py.errors import CfgError, DarknetWarning
 
 _BLANKS = str.maketrans("", "", " \t\r\n\0")
+_TEXT_LIMIT = 16 * 2**20
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -59,7 +60,8 @@ class Section:
     def located(self, message: str, key: str | None = None) -> str:
         """`message` with file, line and section before it."""
         entry = self.options.get(key) if key is not None else None
-        return f"{self.path}:{entry.line if entry else self.line}: [{self.type}]: {message}"
+        name = self.type if self.type.isprintable() and len(self.type) < 60 else quote(self.type)
+        return f"{self.path}:{entry.line if entry else self.line}: [{name}]: {message}"
 
     def warn(self, message: str, key: str | None = None) -> None:
         """Warn at the line of `key`, or of the section itself."""
@@ -73,7 +75,10 @@ def read_cfg(source: str | os.PathLike[str] | TextIO) -> list[Section]:
         CfgError: the file cannot be opened, or is no cfg.
     """
     if isinstance(source, (str, os.PathLike)):
-        return parse_cfg(read_text(source), os.fspath(source))
+        text = read_text(source)
+        if len(text) > _TEXT_LIMIT:
+            raise CfgError(f"{os.fspath(source)}: is too large to be a Darknet cfg")
+        return parse_cfg(text, os.fspath(source))
     return parse_cfg(source.read(), getattr(source, "name", "<cfg>"))
 
 
@@ -87,20 +92,23 @@ def parse_cfg(text: str, path: str = "<cfg>") -> list[Section]:
     sections: list[Section] = []
     name, start = "", 0
     entries: list[Entry] = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        line = line.translate(_BLANKS)
+    for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), start=1):
+        line = strip_blanks(line)
         if line.startswith("["):
             if start:
                 sections.append(Section(name, tuple(entries), path, start))
             if not line.endswith("]") or len(line) < 3:
-                raise CfgError(f"{path}:{number}: a section is written [name], got {line!r}")
+                raise CfgError(f"{path}:{number}: a section is written [name], got {quote(line)}")
             name, start, entries = line[1:-1], number, []
         elif line and line[0] not in "#;":
             entry = parse_entry(line, number, path)
             if entry is None:
                 continue
             if not start:
-                raise CfgError(f"{path}:{number}: {line!r} stands before the first [section]")
+                raise CfgError(
+                    f"{path}:{number}: {quote(line)} stands before the first [section]: "
+                    "is it a Darknet cfg?"
+                )
             entries.append(entry)
     if start:
         sections.append(Section(name, tuple(entries), path, start))
@@ -119,7 +127,7 @@ def parse_entry(line: str, number: int, path: str) -> Entry | None:
     """
     key, equals, value = line.partition("=")
     if equals and not value:
-        message = f"{path}:{number}: {key!r} has no value; the line is ignored"
+        message = f"{path}:{number}: {quote(key)} has no value; the line is ignored"
         warnings.warn(message, DarknetWarning, stacklevel=3)
         return None
     return Entry(key, value if equals else None, number)
@@ -132,6 +140,11 @@ def format_cfg(sections: Iterable[Section]) -> str:
         lines = [e.key if e.value is None else f"{e.key}={e.value}" for e in section.entries]
         blocks.append("\n".join([f"[{section.type}]", *lines]) + "\n")
     return "\n".join(blocks)
+
+
+def quote(text: str) -> str:
+    """`text` for an error message: in quotes, on one line, at most 60 characters of it."""
+    return repr(text if len(text) <= 60 else f"{text[:57]}...")
 
 
 def strip_blanks(line: str) -> str:

@@ -9,13 +9,16 @@ from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field
 from typing import Any, TypeVar, get_type_hints
 
-from darknet_py.cfg import Section
+from darknet_py.cfg import Section, quote
 from darknet_py.dialect import Dialect
 
 T = TypeVar("T")
+N = TypeVar("N", int, float)
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_INTEGER = re.compile(r"([+-]?)0*([0-9]*)")
 _INT_LIMIT = 2**31
+_FLOAT_LIMIT = 3.4028235677973366e38  # from here on float32 rounds to infinity
 
 
 def key(
@@ -53,9 +56,6 @@ class LayerOptions:
     learning_rate: float = key("multiplies the network's learning rate in this layer", 1.0)
     smooth: float = key("label smoothing", 0.0, only="pjreddie")
     clip: float = key("largest absolute value of a gradient, 0: no limit", 0.0, only="alexeyab")
-    show_receptive_field: bool = key(
-        "print the receptive field of each layer", False, only="alexeyab"
-    )
 
 
 def keys(schema: type[Any]) -> dict[str, dataclasses.Field[Any]]:
@@ -88,9 +88,12 @@ def _warn_unless_read(
     if name not in known:
         close = difflib.get_close_matches(name, known, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
-        section.warn(f"unknown key {name!r} is ignored{hint}", name)
+        section.warn(f"unknown key {quote(name)} is ignored{hint}", name)
     elif known[name].metadata["only"] not in (None, dialect.name):
         section.warn(f"{name!r} is not read in dialect {dialect.name} and is ignored", name)
+    elif section.options[name].value is None:
+        # PARITY: a line without `=` leaves the default (C: option_list.c:option_find).
+        section.warn(f"{name!r} is given no value and keeps its default", name)
 
 
 def _value(
@@ -113,7 +116,8 @@ def _value(
     try:
         return read(entry.value)
     except ValueError as expected:
-        raise section.error(f"{name} must be {expected}, got {entry.value!r}", name) from None
+        message = f"{name} must be {expected}, got {quote(entry.value)}"
+        raise section.error(message, name) from None
 
 
 def _text(text: str) -> str:
@@ -126,20 +130,18 @@ def _float(text: str) -> float:
     if number is None:
         raise ValueError("a number")
     value = float(number[0])
-    if abs(value) > 3.5e38:
+    if abs(value) >= _FLOAT_LIMIT:
         raise ValueError("a number that float32 can hold")
     return value
 
 
 def _int(text: str) -> int:
     """The whole number that `text` starts with; a fraction is cut off (C: atoi)."""
-    number = _NUMBER.match(text)
-    if number is None:
+    digits = _INTEGER.match(text)
+    if digits is None or not _NUMBER.match(text):
         raise ValueError("a number")
-    digits = re.match(r"[+-]?\d+", text)  # atoi stops at the first character that is no digit
-    if digits is None:
-        return 0
-    value = int(digits[0]) if len(digits[0]) < 12 else _INT_LIMIT
+    sign, number = digits.groups()
+    value = int(f"{sign}{number or 0}") if len(number) < 11 else _INT_LIMIT
     if not -_INT_LIMIT <= value < _INT_LIMIT:
         raise ValueError("a whole number between -2147483648 and 2147483647")
     return value
@@ -150,16 +152,24 @@ def _bool(text: str) -> bool:
 
 
 def _items(text: str) -> list[str]:
-    """The parts of a comma list up to a `#`; a trailing comma adds none."""
-    return [item for item in text.split("#")[0].split(",") if item]
+    """The parts of a comma list up to a `#`; one trailing comma adds none."""
+    items = text.partition("#")[0].split(",")
+    return items[:-1] if items[-1] == "" else items
 
 
 def _ints(text: str) -> tuple[int, ...]:
-    return tuple(_int(item) for item in _items(text))
+    return _numbers(text, _int)
 
 
 def _floats(text: str) -> tuple[float, ...]:
-    return tuple(_float(item) for item in _items(text))
+    return _numbers(text, _float)
+
+
+def _numbers(text: str, read: Callable[[str], N]) -> tuple[N, ...]:
+    try:
+        return tuple(read(item) for item in _items(text))
+    except ValueError as expected:
+        raise ValueError(f"a comma list, each {expected}") from None
 
 
 _READ: dict[str, Callable[[str], Any]] = {
