@@ -23,6 +23,13 @@ class Dialect:
     batchnorm_biases: bool
     """Whether a standalone [batchnorm] keeps biases in the weights file: AlexeyAB does
     (parser.c:save_batchnorm_weights), pjreddie does not."""
+    shortcut: Literal["sampled", "flat"]
+    """What [shortcut] adds where sizes differ: pjreddie every n-th pixel of the common channels
+    (blas.c:shortcut_cpu), AlexeyAB the first values in memory order, from any number of layers
+    (blas.c:shortcut_multilayer_cpu)."""
+    xnor_groups: bool
+    """Whether an xnor=1 [convolutional] keeps its groups: pjreddie does, AlexeyAB makes them 1
+    (convolutional_layer.c:make_convolutional_layer)."""
     version: tuple[int, int, int]
     """Major, minor and revision that parser.c:save_weights_upto writes: 0,2,0 or 0,2,5."""
     letterbox: bool
@@ -30,23 +37,47 @@ class Dialect:
     AlexeyAB with -letter_box."""
     thresh: float
     """`detect`'s threshold: darknet.c, pjreddie .5, AlexeyAB .24."""
+    box_thickness: float
+    """Width of drawn lines over the image's height: image.c, draw_detections .006,
+    draw_detections_v3 .002."""
+    draws_best_class: bool
+    """Whether a box is drawn in its likeliest class's colour, likeliest box last
+    (image.c:draw_detections_v3), or in its first class's, in order (draw_detections)."""
+    classify_fit: Literal["letterbox", "crop"]
+    """How `classifier predict` fits an image: classifier.c:predict_classifier, pjreddie
+    letterbox, AlexeyAB the shorter side to the network's, and the middle of that."""
+    classify_leaves: bool
+    """Whether `classifier predict` answers only with the leaves of a class tree:
+    classifier.c:predict_classifier, pjreddie yes, AlexeyAB no."""
 
 
 PJREDDIE = Dialect(
     name="pjreddie",
     batchnorm_epsilon="outside",
     batchnorm_biases=False,
+    xnor_groups=True,
+    shortcut="sampled",
     version=(0, 2, 0),
     letterbox=True,
     thresh=0.5,
+    box_thickness=0.006,
+    draws_best_class=False,
+    classify_fit="letterbox",
+    classify_leaves=True,
 )
 ALEXEYAB = Dialect(
     name="alexeyab",
     batchnorm_epsilon="inside",
     batchnorm_biases=True,
+    xnor_groups=False,
+    shortcut="flat",
     version=(0, 2, 5),
     letterbox=False,
     thresh=0.24,
+    box_thickness=0.002,
+    draws_best_class=True,
+    classify_fit="crop",
+    classify_leaves=False,
 )
 DIALECTS = {dialect.name: dialect for dialect in (PJREDDIE, ALEXEYAB)}
 

@@ -1,4 +1,4 @@
-"""Pictures: read, resize, letterbox, crop and write them, with C's arithmetic (C: image.c).
+"""Pictures: read, resize, letterbox, crop, mark and write them, with C's arithmetic.
 
 A picture is an array `(height, width, channels)`, RGB: uint8 as a file holds it, or float32 from
 0 to 1 as networks take it. `to_planar` turns the latter into a network's input.
@@ -8,15 +8,21 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from darknet_py.boxes import Detections
+from darknet_py.dialect import PJREDDIE, Dialect
 from darknet_py.errors import ImageError
+from darknet_py.results import Box, Detection, list_detections
 
-GREY = 0.5
-"""What `letterbox` fills the bars with."""
+_CORNERS = ((1, 0, 1), (1, 0, 0), (1, 1, 0), (0, 1, 0), (0, 1, 1), (0, 0, 1))
+"""The colours that the classes' colours lie between, from magenta to blue."""
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 def load_image(path: str | os.PathLike[str], channels: int = 3) -> np.ndarray:
@@ -51,12 +57,12 @@ def load_image(path: str | os.PathLike[str], channels: int = 3) -> np.ndarray:
 
 def to_float(image: np.ndarray) -> np.ndarray:
     """uint8 from 0 to 255 as float32 from 0 to 1."""
-    return np.divide(image, np.float32(255), dtype=np.float32)
+    return np.asarray(np.divide(image, np.float32(255), dtype=np.float32))
 
 
 def to_bytes(image: np.ndarray) -> np.ndarray:
     """float32 from 0 to 1 as uint8: cut off, not rounded (C: image.c:save_image_options)."""
-    return (np.clip(image, 0, 1) * np.float32(255)).astype(np.uint8)
+    return np.asarray(np.clip(image, 0, 1) * np.float32(255)).astype(np.uint8)
 
 
 def to_planar(image: np.ndarray) -> np.ndarray:
@@ -129,7 +135,7 @@ def letterbox(image: np.ndarray, width: int, height: int) -> np.ndarray:
     if inner.shape[:2] == (height, width):
         return inner
     left, top = (width - new_width) // 2, (height - new_height) // 2
-    boxed = np.full((height, width, image.shape[2]), GREY, np.float32)
+    boxed = np.full((height, width, image.shape[2]), 0.5, np.float32)
     boxed[top : top + new_height, left : left + new_width] = inner
     return boxed
 
@@ -174,6 +180,96 @@ def center_crop(image: np.ndarray, width: int, height: int) -> np.ndarray:
     return resize(crop(image, left, top, side, side), width, height)
 
 
+def draw_detections(
+    image: np.ndarray,
+    detections: Detections | Sequence[Detection],
+    classes: int | Sequence[str],
+    thresh: float = 0.0,
+    dialect: Dialect = PJREDDIE,
+) -> np.ndarray:
+    """A copy of a uint8 picture with the boxes drawn into it, each labelled with its classes.
+
+    Lines and colours are C's to the pixel (image.c:draw_detections, draw_detections_v3); the
+    labels are written with OpenCV's font where C pastes pictures of letters.
+
+    Args:
+        image: `(height, width, 3)`, or grey with 1 channel.
+        detections: boxes relative to the picture, after non-maximum suppression.
+        classes: the classes' names, or how many there are.
+        thresh: probabilities not above it are left out.
+        dialect: how thick the lines are, and which of several classes gives the colour.
+    """
+    image = image.copy()
+    height, width = image.shape[:2]
+    names = [str(i) for i in range(classes)] if isinstance(classes, int) else classes
+    if isinstance(detections, Detections):
+        detections = list_detections(detections, names, width, height, thresh)
+    shown = (d for d in detections if d.probability > thresh)
+    objects = [list(group) for _, group in groupby(shown, lambda d: (d.box, d.objectness))]
+    if dialect.draws_best_class:
+        objects = [sorted(found, key=lambda d: -d.probability) for found in objects]
+        objects.sort(key=lambda found: found[0].probability)
+    # C (pjreddie) draws no line at all in pictures of less than 167 rows
+    thickness = max(int(height * dialect.box_thickness), 1)
+    for found in objects:
+        color = class_color(found[0].class_id, max(len(names), found[0].class_id + 1))
+        color = color if image.shape[2] == 3 else (204,)
+        left, top, right, bottom = _edges(found[0].box, width, height)
+        for i in range(thickness):
+            _draw_frame(image, left + i, top + i, right - i, bottom - i, color)
+        score = f": {found[0].probability:.2f}" if dialect.draws_best_class else ""
+        label = ", ".join([found[0].name + score, *(other.name for other in found[1:])])
+        _draw_label(image, left, top + thickness, label, color)
+    return image
+
+
+def class_color(class_id: int, classes: int) -> tuple[int, ...]:
+    """Red, green and blue of a class, 0 to 255 (C: image.c:get_color)."""
+    position = np.float32(class_id * 123457 % classes) / np.float32(classes) * np.float32(5)
+    whole = int(position)
+    low, high = np.array(_CORNERS[whole : whole + 2], np.float32)
+    between = position - np.float32(whole)
+    return tuple(to_bytes((1 - between) * low + between * high).tolist())
+
+
+def _edges(box: Box, width: int, height: int) -> list[int]:
+    """Left, top, right and bottom in pixels, inside the picture (C: image.c:draw_detections)."""
+    half_width, half_height = box.width / 2, box.height / 2
+    corners = (box.x - half_width, box.y - half_height, box.x + half_width, box.y + half_height)
+    edges = np.nan_to_num(corners).clip(-1, 2) * (width, height, width, height)
+    return list(edges.astype(int).clip(0, (width - 1, height - 1) * 2).tolist())
+
+
+def _draw_frame(
+    image: np.ndarray, x1: int, y1: int, x2: int, y2: int, color: tuple[int, ...]
+) -> None:
+    """One frame of lines a pixel wide (C: image.c:draw_box)."""
+    x1, x2 = (min(max(x, 0), image.shape[1] - 1) for x in (x1, x2))
+    y1, y2 = (min(max(y, 0), image.shape[0] - 1) for y in (y1, y2))
+    image[[y1, y2], x1 : x2 + 1] = color
+    image[y1 : y2 + 1, [x1, x2]] = color
+
+
+def _draw_label(
+    image: np.ndarray, left: int, bottom: int, text: str, color: tuple[int, ...]
+) -> None:
+    """Text on a bar of `color` above `bottom`, or below it where there is no room."""
+    line = 11 * (min(int(image.shape[0] * 0.03) // 10, 7) + 1)  # C's letters come in 8 sizes
+    border = line // 4
+    (_, ascent), descent = cv2.getTextSize(text, _FONT, 1, 1)
+    scale = line / (ascent + descent)
+    thickness = max(line // 20, 1)
+    (text_width, _), descent = cv2.getTextSize(text, _FONT, scale, thickness)
+    is_bright = np.dot(color, (0.299, 0.587, 0.114) if len(color) == 3 else (1,)) > 75
+    bar = np.full((line + 2 * border, text_width + 2 * border, len(color)), color, np.uint8)
+    start = (border, line + border - descent)
+    ink = (0, 0, 0) if is_bright else (255, 255, 255)
+    cv2.putText(bar, text, start, _FONT, scale, ink, thickness, cv2.LINE_AA)
+    top = bottom - len(bar) if bottom >= len(bar) else bottom
+    room = image[top : top + len(bar), left : left + bar.shape[1]]
+    room[:] = bar[: room.shape[0], : room.shape[1]]
+
+
 def save_image(image: np.ndarray, path: str | os.PathLike[str], quality: int = 80) -> None:
     """Write a uint8 picture in the format that the name's ending says, whole or not at all.
 
@@ -185,23 +281,21 @@ def save_image(image: np.ndarray, path: str | os.PathLike[str], quality: int = 8
     path = Path(path)
     pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.shape[2] == 3 else image
     try:
-        _, data = cv2.imencode(path.suffix, pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
+        is_jpeg = path.suffix.lower() in (".jpg", ".jpeg")
+        flags = [cv2.IMWRITE_JPEG_QUALITY, quality] if is_jpeg else []
+        _, data = cv2.imencode(path.suffix, pixels, flags)
     except cv2.error:
         raise ImageError(f"{path}: the name must end in .jpg, .png or .bmp") from None
-    temporary: Path | None = None
+    temporary = None
     try:
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as file:
             temporary = Path(file.name)
             file.write(data.tobytes())
-        temporary.chmod(0o666 & ~_umask())
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
         temporary.replace(path)
     except OSError as error:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
         raise ImageError(f"{path}: cannot be written: {error.strerror}") from None
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
