@@ -37,6 +37,20 @@ class BatchNormalizer(nn.Module):
             variance, epsilon = (variance.double().sqrt() + 1e-6).square().to(variance.dtype), 0.0
         return F.batch_norm(x, self.rolling_mean, variance, self.scales, biases, eps=epsilon)
 
+    def fold(self, weights: Tensor, biases: Tensor) -> tuple[Tensor, Tensor]:
+        """Weights `(channels, ...)` and biases that do both the matrix's work and this one's.
+
+        Computed in double precision, as C does (network.c:fuse_conv_batchnorm).
+        """
+        variance = self.rolling_variance.double()
+        deviation = variance.sqrt() + 1e-6
+        if self.epsilon == "inside":
+            deviation = (variance + 1e-5).sqrt()
+        factor = self.scales.double() / deviation
+        folded = weights.double() * factor.view(-1, *[1] * (weights.dim() - 1))
+        shifted = biases.double() - self.rolling_mean.double() * factor
+        return folded.to(weights.dtype), shifted.to(biases.dtype)
+
     def arrays(self) -> Iterator[tuple[str, Tensor]]:
         """The (name, tensor) pairs of a .weights file, in file order."""
         yield "scales", self.scales

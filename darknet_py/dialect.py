@@ -30,6 +30,18 @@ class Dialect:
     xnor_groups: bool
     """Whether an xnor=1 [convolutional] keeps its groups: pjreddie does, AlexeyAB makes them 1
     (convolutional_layer.c:make_convolutional_layer)."""
+    gru_parts: Literal["wu", "uw"]
+    """Which parts of a [gru] stand first in a file (parser.c:load_weights_upto): pjreddie those
+    of the state (w), AlexeyAB those of the input (u)."""
+    lstm_gates: Literal["ifog", "figo"]
+    """The gates of an [lstm] in a file (parser.c:load_weights_upto): pjreddie i f o g,
+    AlexeyAB f i g o."""
+    recurrent_is_image: bool
+    """Whether [rnn] and [lstm] give an image of one pixel: AlexeyAB's make_rnn_layer sets
+    out_w, out_h and out_c, pjreddie's leaves them 0."""
+    crnn_swaps_sides: bool
+    """Whether a [crnn] takes width for height (parser.c:parse_crnn): pjreddie gives
+    make_crnn_layer w, h where it takes h, w; AlexeyAB does not."""
     version: tuple[int, int, int]
     """Major, minor and revision that parser.c:save_weights_upto writes: 0,2,0 or 0,2,5."""
     letterbox: bool
@@ -57,6 +69,10 @@ PJREDDIE = Dialect(
     batchnorm_biases=False,
     xnor_groups=True,
     shortcut="sampled",
+    gru_parts="wu",
+    lstm_gates="ifog",
+    recurrent_is_image=False,
+    crnn_swaps_sides=True,
     version=(0, 2, 0),
     letterbox=True,
     thresh=0.5,
@@ -71,6 +87,10 @@ ALEXEYAB = Dialect(
     batchnorm_biases=True,
     xnor_groups=False,
     shortcut="flat",
+    gru_parts="uw",
+    lstm_gates="figo",
+    recurrent_is_image=True,
+    crnn_swaps_sides=False,
     version=(0, 2, 5),
     letterbox=False,
     thresh=0.24,

@@ -9,9 +9,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from darknet_py.activations import get_activation
+from darknet_py.antialiasing import Blur
 from darknet_py.batchnorm import BatchNormalizer
+from darknet_py.binary import filter_means, mean_signs, signs
 from darknet_py.layers.base import Layer, Shape, Site, image
 from darknet_py.options import LayerOptions, key
+
+_UNSHARED = -1000000000
 
 
 @dataclass(frozen=True)
@@ -28,15 +32,51 @@ class ConvolutionalOptions(LayerOptions):
     padding: int = key("pixels added on every side", 0)
     groups: int = key("channels and filters are split into this many groups", 1)
     batch_normalize: bool = key("batch norm before the activation", False)
+    cbn: bool = key(
+        "batch norm over the mini-batches of one iteration (training)", False, only="alexeyab"
+    )
     activation: str = key("activation function", "logistic")
+    antialiasing: int = key(
+        "run at stride 1, then blur with the stride: 1: 3 x 3 pixels, 2: 2 x 2 pixels",
+        0,
+        only="alexeyab",
+    )
+    share_index: int = key(
+        "use the weights of this layer; a negative one counts back from this layer",
+        _UNSHARED,
+        only="alexeyab",
+    )
+    binary: bool = key("binary weights (on a GPU; no effect on the CPU)", False)
+    xnor: bool = key("binary weights and inputs", False)
+    bin_output: bool = key(
+        "with xnor, once bit weights are used: leave the activation out", False, only="alexeyab"
+    )
+    flipped: bool = key("the file holds the weights inputs by filters", False)
+    dot: float = key("weight of the penalty on similar filters (training)", 0.0)
+    assisted_excitation: float = key(
+        "excite the cells of objects, up to this iteration (training)", 0.0, only="alexeyab"
+    )
+    sway: int = key("turn the filters to and fro (training on a GPU)", 0, only="alexeyab")
+    rotate: int = key("turn the filters all round (training on a GPU)", 0, only="alexeyab")
+    stretch: int = key("stretch the filters (training on a GPU)", 0, only="alexeyab")
+    stretch_sway: int = key(
+        "stretch and turn the filters (training on a GPU)", 0, only="alexeyab"
+    )
+    angle: float = key("largest turn, in degrees (training on a GPU)", 15.0, only="alexeyab")
+    reverse: float = key("turn the gradient's sign round (training on a GPU)", 0.0, only="alexeyab")
+    coordconv: int = key("add coordinates to the input (on a GPU)", 0, only="alexeyab")
+    grad_centr: int = key("centre the gradients (training on a GPU)", 0, only="alexeyab")
+    stream: int = key("CUDA stream that the layer runs on", -1, only="alexeyab")
+    wait_stream: int = key("CUDA stream that is waited for first", -1, only="alexeyab")
 
 
 class Convolutional(Layer):
     """Convolution, batch norm, activation.
 
     Input `(batch, c, h, w)`, output `(batch, filters, h', w')` with
-    `h' = (h + 2 padding - size) // stride_y + 1`, and `w'` likewise.
-    C: convolutional_layer.c:forward_convolutional_layer.
+    `h' = (h + 2 padding - size) // stride_y + 1`, and `w'` likewise. With `antialiasing` the
+    strides are those of a blur behind the activation. With `share_index` the arrays are those of
+    `bank`, another layer. C: convolutional_layer.c:forward_convolutional_layer.
     """
 
     Options = ConvolutionalOptions
@@ -45,37 +85,86 @@ class Convolutional(Layer):
     def __init__(self, options: ConvolutionalOptions, site: Site) -> None:
         super().__init__(options, site)
         section, channels = site.section, site.need_image().channels
-        self.filters, self.size, self.groups = options.filters, options.size, options.groups
+        self.filters, self.size, self.channels = options.filters, options.size, channels
+        self.groups = options.groups
+        if options.xnor and not site.dialect.xnor_groups:
+            self.groups = 1
         self.stride_x = options.stride if options.stride_x < 1 else options.stride_x
         self.stride_y = options.stride if options.stride_y < 1 else options.stride_y
         self.dilation = 1 if self.size == 1 else options.dilation
         self.padding = self.size // 2 if options.pad else options.padding
+        self._check()
+        self.blur: Blur | None = None
+        if options.antialiasing:
+            self.blur = Blur(options.antialiasing, self.stride_y, self.stride_x)
+            self.stride_x = self.stride_y = 1
+        self.activation = get_activation(options.activation, section)
+        self.normalized = options.batch_normalize or options.cbn
+        self.bits = False
+        self._shared: tuple[Convolutional, ...] = ()  # a tuple: its layer is no submodule of this
+        if options.share_index != _UNSHARED:
+            self._shared = (self._find_shared(site),)
+            return
+        self.biases = site.parameter(self.filters)
+        self.normalizer = BatchNormalizer(self.filters, site.dialect) if self.normalized else None
+        self.weights = site.parameter(self.filters, channels // self.groups, self.size, self.size)
+
+    def _check(self) -> None:
+        error, options = self.section.error, self.options
         if min(self.filters, self.size, self.stride_x, self.stride_y, self.dilation) < 1:
-            raise section.error("filters, size, stride and dilation must be at least 1")
+            raise error("filters, size, stride and dilation must be at least 1")
         if self.padding < 0:
-            raise section.error(f"padding must not be negative, got {self.padding}", "padding")
-        if self.groups < 1 or channels % self.groups or self.filters % self.groups:
-            raise section.error(
-                f"groups={self.groups} must divide the {channels} input channels and the "
+            raise error(f"padding must not be negative, got {self.padding}", "padding")
+        if self.groups < 1 or self.channels % self.groups or self.filters % self.groups:
+            raise error(
+                f"groups={self.groups} must divide the {self.channels} input channels and the "
                 f"{self.filters} filters",
                 "groups",
             )
-        self.activation = get_activation(options.activation, section)
-        self.biases = site.parameter(self.filters)
-        self.normalizer = (
-            BatchNormalizer(self.filters, site.dialect) if options.batch_normalize else None
-        )
-        self.weights = site.parameter(self.filters, channels // self.groups, self.size, self.size)
+        deforms = options.sway + options.rotate + options.stretch + options.stretch_sway
+        if deforms > 1:
+            raise error("only one of sway, rotate, stretch and stretch_sway may be 1")
+        if deforms and self.size == 1:
+            raise error("sway, rotate, stretch and stretch_sway need size=3 or more, got 1")
+
+    def _find_shared(self, site: Site) -> Convolutional:
+        index = site.source(self.options.share_index, "share_index")
+        host = site.layers[index]
+        if not isinstance(host, Convolutional):
+            raise self.section.error(
+                f"share_index names layer {index}, a [{host.section.type}], not a [convolutional]",
+                "share_index",
+            )
+        for name in ("size", "channels", "filters", "groups"):
+            ours, theirs = getattr(self, name), getattr(host, name)
+            if ours != theirs:
+                raise self.section.error(
+                    f"{name} is {ours}, but layer {index}, whose weights share_index takes, "
+                    f"has {theirs}",
+                    "share_index",
+                )
+        if self.normalized and not host.normalized:
+            raise self.section.error(
+                f"batch_normalize=1 needs it in layer {index}, too, whose arrays are shared",
+                "batch_normalize",
+            )
+        return host
+
+    @property
+    def bank(self) -> Convolutional:
+        """The layer that holds this one's biases, weights and batch norm: itself, if not shared."""
+        return self._shared[0].bank if self._shared else self
 
     def resize(self, *inputs: Shape) -> None:
         """Set the shapes; the channels must stay."""
         (shape,) = inputs
         self.in_shape = shape
-        self.out_shape = Shape(
-            self.filters,
-            self._steps(shape.height, self.stride_y),
-            self._steps(shape.width, self.stride_x),
-        )
+        height = self._steps(shape.height, self.stride_y)
+        width = self._steps(shape.width, self.stride_x)
+        self.host_shape = Shape(self.filters, height, width)
+        if self.blur is not None:
+            height, width = self.blur.sides(height, width, self.section)
+        self.out_shape = Shape(self.filters, height, width)
 
     def _steps(self, length: int, stride: int) -> int:
         # PARITY: C leaves the dilation out of this and pads by padding * dilation
@@ -91,24 +180,42 @@ class Convolutional(Layer):
         return steps
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """Convolve, normalise, activate."""
-        (x,) = inputs
-        biases = self.biases if self.normalizer is None else None
-        x = F.conv2d(
-            image(x),
-            self.weights,
-            biases,
-            (self.stride_y, self.stride_x),
-            self.padding * self.dilation,
-            self.dilation,
-            self.groups,
-        )
-        if self.normalizer is not None:
-            x = self.normalizer(x, self.biases)
-        return self.activation(x)
+        """Convolve, normalise, activate, blur."""
+        x, bank = image(inputs[0]), self.bank
+        if self.options.xnor and self.bits and self.stride_x == self.stride_y:
+            x = self._match_bits(x)
+        else:
+            weights = bank.weights
+            if self.options.xnor and not self.bits:
+                x, weights = signs(x), mean_signs(weights)
+            normalizer = bank.normalizer if self.normalized else None
+            biases = bank.biases if normalizer is None else None
+            stride, padding = (self.stride_y, self.stride_x), self.padding * self.dilation
+            x = F.conv2d(x, weights, biases, stride, padding, self.dilation, self.groups)
+            if normalizer is not None:
+                x = normalizer(x, bank.biases)
+        x = self.activation(x)
+        return x if self.blur is None else self.blur(x)
+
+    def _match_bits(self, x: Tensor) -> Tensor:
+        """The convolution of signs with signs, as C counts equal bits.
+
+        Batch norm is folded into the weights before they lose all but their signs.
+        C: convolutional_layer.c:binary_align_weights, gemm.c:gemm_nn_custom_bin_mean_transposed.
+        """
+        bank = self.bank
+        weights, biases = bank.weights.detach(), bank.biases.detach()
+        if self.normalized and bank.normalizer is not None:
+            weights, biases = bank.normalizer.fold(weights, biases)
+        # PARITY: a padding pixel is a bit that is 0, so -1 (C: gemm.c:im2col_cpu_custom).
+        x = F.pad(signs(x), (self.padding,) * 4, value=-1.0)
+        x = F.conv2d(x, signs(weights), None, self.stride_x, 0, 1, self.groups)
+        return x * filter_means(weights).view(-1, 1, 1) + biases.view(-1, 1, 1)
 
     def arrays(self) -> Iterator[tuple[str, Tensor]]:
-        """Biases, batch norm, weights `(filters, c / groups, size, size)`."""
+        """Biases, batch norm, weights `(filters, c / groups, size, size)`; none if shared."""
+        if self._shared:
+            return
         yield "biases", self.biases
         if self.normalizer is not None:
             yield from self.normalizer.arrays()
@@ -116,7 +223,7 @@ class Convolutional(Layer):
 
     def row(self) -> str:
         """As convolutional_layer.c:make_convolutional_layer prints it."""
-        i, o, size, billions = self.in_shape, self.out_shape, self.size, self.operations / 1e9
+        i, o, size, billions = self.in_shape, self.host_shape, self.size, self.operations / 1e9
         if self.dialect.name == "pjreddie":
             return (
                 f"conv  {self.filters:5d} {size:2d} x{size:2d} /{self.stride_x:2d}  "
@@ -129,13 +236,24 @@ class Convolutional(Layer):
         else:
             dilation = f"({self.dilation})" if self.dilation > 1 else "   "
             window = f"{size:2d} x{size:2d}/{self.stride_x:2d}{dilation}"
-        return (
-            f"conv  {self.filters:5d}{groups}{window}"
+        row = (
+            f"{self._kind():<6}{self.filters:5d}{groups}{window}"
             f"{i.width:4d} x{i.height:4d} x{i.channels:4d} -> "
             f"{o.width:4d} x{o.height:4d} x{o.channels:4d} {billions:5.3f} BF"
         )
+        if self.blur is None:
+            return row
+        return f"{row}\n{self.blur.row(o.channels, o.height, o.width, self.section)}"
+
+    def _kind(self) -> str:
+        if self.options.xnor:
+            return "convXB" if self.options.bin_output else "convX"
+        if self._shared:
+            return "convS"
+        return "convAE" if int(self.options.assisted_excitation) else "conv"
 
     @property
     def operations(self) -> int:
-        """Two for each multiplication."""
-        return 2 * self.weights.numel() * self.out_shape.height * self.out_shape.width
+        """Two for each multiplication, without the blur's; AlexeyAB counts 32 bits as one."""
+        count = 2 * self.bank.weights.numel() * self.host_shape.height * self.host_shape.width
+        return count // 32 if self.options.xnor and self.dialect.name == "alexeyab" else count
