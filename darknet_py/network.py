@@ -243,9 +243,8 @@ def find_dialect(sections: Sequence[Section]) -> Dialect:
         if number:
             schemas = (find_section(section).Options,)
         known = {name: f for schema in schemas for name, f in keys(schema).items()}
-        if any(
-            name in known and known[name].metadata["only"] == "alexeyab" for name in section.options
-        ):
+        given = [known[name].metadata for name in section.options if name in known]
+        if any(data["only"] == "alexeyab" and data["decisive"] for data in given):
             return ALEXEYAB
     return PJREDDIE
 

@@ -22,7 +22,12 @@ _FLOAT_LIMIT = 3.4028235677973366e38  # from here on float32 rounds to infinity
 
 
 def key(
-    doc: str, default: Any = MISSING, *, only: str | None = None, alexeyab: Any = MISSING
+    doc: str,
+    default: Any = MISSING,
+    *,
+    only: str | None = None,
+    alexeyab: Any = MISSING,
+    decisive: bool = True,
 ) -> Any:
     """Declare a cfg key.
 
@@ -31,10 +36,11 @@ def key(
         default: its value where the cfg does not give it; without one the key is required.
         only: the one fork ("pjreddie" or "alexeyab") that reads this key; None: both.
         alexeyab: AlexeyAB's default, where it differs.
+        decisive: whether a cfg that has this key must be of the fork `only`; False for a key
+            that the other fork's own cfgs give too, though nothing there reads it.
     """
-    return field(
-        default=default, metadata={"doc": doc, "only": only, "alexeyab": alexeyab}, kw_only=True
-    )
+    metadata = {"doc": doc, "only": only, "alexeyab": alexeyab, "decisive": decisive}
+    return field(default=default, metadata=metadata, kw_only=True)
 
 
 @dataclass(frozen=True)

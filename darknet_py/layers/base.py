@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -101,6 +101,10 @@ class Site:
                 key,
             )
         return index
+
+    def part(self, shape: Shape) -> Site:
+        """Where a part of this layer is built, whose input has `shape`."""
+        return replace(self, index=0, layers=(), image=shape)
 
     def parameter(self, *shape: int) -> nn.Parameter:
         """A trainable array, counted against the memory limit before it is made."""
