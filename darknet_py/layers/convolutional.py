@@ -59,9 +59,7 @@ class ConvolutionalOptions(LayerOptions):
     sway: int = key("turn the filters to and fro (training on a GPU)", 0, only="alexeyab")
     rotate: int = key("turn the filters all round (training on a GPU)", 0, only="alexeyab")
     stretch: int = key("stretch the filters (training on a GPU)", 0, only="alexeyab")
-    stretch_sway: int = key(
-        "stretch and turn the filters (training on a GPU)", 0, only="alexeyab"
-    )
+    stretch_sway: int = key("stretch and turn the filters (training on a GPU)", 0, only="alexeyab")
     angle: float = key("largest turn, in degrees (training on a GPU)", 15.0, only="alexeyab")
     reverse: float = key("turn the gradient's sign round (training on a GPU)", 0.0, only="alexeyab")
     coordconv: int = key("add coordinates to the input (on a GPU)", 0, only="alexeyab")

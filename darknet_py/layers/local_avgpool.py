@@ -18,9 +18,7 @@ class LocalAvgPoolOptions(LayerOptions):
     stride: int = key("step between windows, in pixels", 1, only="alexeyab")
     stride_x: int | None = key("horizontal step (default: stride)", None, only="alexeyab")
     stride_y: int | None = key("vertical step (default: stride)", None, only="alexeyab")
-    size: int | None = key(
-        "side of the window, in pixels (default: stride)", None, only="alexeyab"
-    )
+    size: int | None = key("side of the window, in pixels (default: stride)", None, only="alexeyab")
     padding: int | None = key(
         "pixels added to height and to width, in all (default: size - 1)", None, only="alexeyab"
     )

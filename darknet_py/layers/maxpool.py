@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional as F
 
+from darknet_py.antialiasing import Blur
 from darknet_py.layers.base import Layer, Shape, Site, image
 from darknet_py.options import LayerOptions, key
 
@@ -23,13 +24,24 @@ class MaxPoolOptions(LayerOptions):
     padding: int | None = key(
         "pixels added to height and to width, in all (default: size - 1)", None
     )
+    antialiasing: int = key(
+        "run at stride 1, then blur with the stride: 1: 3 x 3 pixels, 2: 2 x 2 pixels",
+        0,
+        only="alexeyab",
+    )
+    maxpool_depth: bool = key("pool over channels instead", False, only="alexeyab")
+    out_channels: int = key("with maxpool_depth: output channels", 1, only="alexeyab")
+    maxpool_zero_nonmax: bool = key(
+        "set values that are no maximum to 0 (on a GPU)", False, only="alexeyab"
+    )
 
 
 class MaxPool(Layer):
     """Max pooling.
 
     Input `(batch, c, h, w)`, output `(batch, c, h', w')` with
-    `h' = (h + padding - size) // stride_y + 1`, and `w'` likewise.
+    `h' = (h + padding - size) // stride_y + 1`, and `w'` likewise. With `maxpool_depth`, output
+    `(batch, out_channels, h, w)`, map g being the largest of the maps g, g + out_channels, ...
     C: maxpool_layer.c:forward_maxpool_layer.
     """
 
@@ -38,7 +50,7 @@ class MaxPool(Layer):
 
     def __init__(self, options: MaxPoolOptions, site: Site) -> None:
         super().__init__(options, site)
-        site.need_image()
+        channels = site.need_image().channels
         self.stride_x = options.stride if options.stride_x is None else options.stride_x
         self.stride_y = options.stride if options.stride_y is None else options.stride_y
         self.size = options.stride if options.size is None else options.size
@@ -48,16 +60,32 @@ class MaxPool(Layer):
                 f"size and stride must be at least 1 and padding at least 0, got size={self.size}, "
                 f"stride={self.stride_x}, padding={self.padding}"
             )
+        self.depth = options.out_channels if options.maxpool_depth else 0
+        if options.maxpool_depth and not 1 <= self.depth <= channels:
+            raise site.section.error(
+                f"out_channels must be from 1 to the {channels} input channels, got {self.depth}",
+                "out_channels",
+            )
+        self.blur: Blur | None = None
+        if options.antialiasing:
+            if self.depth:
+                raise site.section.error("antialiasing does not go with maxpool_depth")
+            self.blur = Blur(options.antialiasing, self.stride_y, self.stride_x)
+            self.stride_x = self.stride_y = 1
 
     def resize(self, *inputs: Shape) -> None:
         """Set the shapes."""
         (shape,) = inputs
         self.in_shape = shape
-        self.out_shape = Shape(
-            shape.channels,
-            self._steps(shape.height, self.stride_y),
-            self._steps(shape.width, self.stride_x),
-        )
+        if self.depth:
+            self.host_shape = self.out_shape = Shape(self.depth, shape.height, shape.width)
+            return
+        height = self._steps(shape.height, self.stride_y)
+        width = self._steps(shape.width, self.stride_x)
+        self.host_shape = Shape(shape.channels, height, width)
+        if self.blur is not None:
+            height, width = self.blur.sides(height, width, self.section)
+        self.out_shape = Shape(shape.channels, height, width)
 
     def _steps(self, length: int, stride: int) -> int:
         steps = (length + self.padding - self.size) // stride + 1
@@ -69,34 +97,55 @@ class MaxPool(Layer):
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """The window maxima."""
-        (x,) = inputs
-        x = image(x)
+        x = image(inputs[0])
+        if self.depth:
+            return self._pool_channels(x)
+        x = self._pool(x)
+        return x if self.blur is None else self.blur(x)
+
+    def _pool(self, x: Tensor) -> Tensor:
         # PARITY: padding is a total; the odd pixel goes to the bottom and right
         # (C: maxpool_layer.c:forward_maxpool_layer, w_offset = -pad/2).
-        before = self.padding // 2
-        after = self.padding - before
-        if self.padding:
-            x = F.pad(x, (before, after, before, after), value=-math.inf)
-        return F.max_pool2d(x, self.size, (self.stride_y, self.stride_x))
+        before, odd = divmod(self.padding, 2)
+        stride = (self.stride_y, self.stride_x)
+        # Without an odd pixel, or where rounding up makes up for it, torch pads by itself.
+        inside = self.padding < self.size
+        if inside and (not odd or stride == (2, 2)):
+            return F.max_pool2d(x, self.size, stride, before, ceil_mode=bool(odd))
+        after = before + odd
+        x = F.pad(x, (before, after, before, after), value=-math.inf)
+        return F.max_pool2d(x, self.size, stride)
+
+    def _pool_channels(self, x: Tensor) -> Tensor:
+        missing = -x.shape[1] % self.depth
+        x = F.pad(x, (0, 0, 0, 0, 0, missing), value=-math.inf)
+        return x.unflatten(1, (-1, self.depth)).amax(1)
 
     def row(self) -> str:
         """As maxpool_layer.c:make_maxpool_layer prints it."""
-        i, o, size = self.in_shape, self.out_shape, self.size
+        i, o, size = self.in_shape, self.host_shape, self.size
         if self.dialect.name == "pjreddie":
             return (
                 f"max          {size} x {size} / {self.stride_x}  "
                 f"{i.width:4d} x{i.height:4d} x{i.channels:4d}   ->  "
                 f"{o.width:4d} x{o.height:4d} x{o.channels:4d}"
             )
-        stride = f" {size:2d}x{size:2d}/{self.stride_x:2d}   "
-        if self.stride_x != self.stride_y:
-            stride = f"{size:2d}x{size:2d}/{self.stride_x:2d}x{self.stride_y:2d} "
-        return (
-            f"max              {stride}{i.width:4d} x{i.height:4d} x{i.channels:4d} -> "
+        name = "max-depth" if self.depth else "max"
+        window = f" {size:2d}x{size:2d}/{self.stride_x:2d}   "
+        if self.stride_x != self.stride_y and not self.depth:
+            window = f"{size:2d}x{size:2d}/{self.stride_x:2d}x{self.stride_y:2d} "
+        row = (
+            f"{name:<17}{window}{i.width:4d} x{i.height:4d} x{i.channels:4d} -> "
             f"{o.width:4d} x{o.height:4d} x{o.channels:4d} {self.operations / 1e9:5.3f} BF"
         )
+        if self.blur is None:
+            return row
+        return f"{row}\n{self.blur.row(o.channels, o.height, o.width, self.section)}"
 
     @property
     def operations(self) -> int:
         """One for each value compared (AlexeyAB; pjreddie counts none)."""
-        return 0 if self.dialect.name == "pjreddie" else self.size**2 * self.out_shape.size
+        if self.dialect.name == "pjreddie":
+            return 0
+        o = self.host_shape
+        return self.size**2 * self.in_shape.channels * o.height * o.width
