@@ -44,11 +44,19 @@ class Dialect:
     make_crnn_layer w, h where it takes h, w; AlexeyAB does not."""
     version: tuple[int, int, int]
     """Major, minor and revision that parser.c:save_weights_upto writes: 0,2,0 or 0,2,5."""
+    wide_transposed_header: bool
+    """Whether a weights file of version 1000 and more has the 20 byte header, too
+    (parser.c:load_weights_upto): pjreddie reads 16 bytes of it, AlexeyAB 20."""
     letterbox: bool
     """Whether `detect` keeps the aspect ratio. detector.c:test_detector: pjreddie always,
     AlexeyAB with -letter_box."""
     thresh: float
     """`detect`'s threshold: darknet.c, pjreddie .5, AlexeyAB .24."""
+    region_layout: Literal["planar", "interleaved"]
+    """What [region] gives: one map for each value of each anchor, as it came (pjreddie), or each
+    cell's anchors with their values in a row, x and y raw (AlexeyAB); with it come the order and
+    the scores of the boxes. region_layer.c:forward_region_layer, get_region_detections,
+    get_region_boxes."""
     box_thickness: float
     """Width of drawn lines over the image's height: image.c, draw_detections .006,
     draw_detections_v3 .002."""
@@ -74,8 +82,10 @@ PJREDDIE = Dialect(
     recurrent_is_image=False,
     crnn_swaps_sides=True,
     version=(0, 2, 0),
+    wide_transposed_header=False,
     letterbox=True,
     thresh=0.5,
+    region_layout="planar",
     box_thickness=0.006,
     draws_best_class=False,
     classify_fit="letterbox",
@@ -92,8 +102,10 @@ ALEXEYAB = Dialect(
     recurrent_is_image=True,
     crnn_swaps_sides=False,
     version=(0, 2, 5),
+    wide_transposed_header=True,
     letterbox=False,
     thresh=0.24,
+    region_layout="interleaved",
     box_thickness=0.002,
     draws_best_class=True,
     classify_fit="crop",

@@ -1,0 +1,71 @@
+"""[crop]: the middle of an image, its values moved to -1 to 1."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from darknet_py.layers.base import Layer, Shape, Site
+from darknet_py.options import LayerOptions, key
+
+
+@dataclass(frozen=True)
+class CropOptions(LayerOptions):
+    """Keys of [crop] (C: parser.c:parse_crop)."""
+
+    crop_height: int = key("the output's height", 1)
+    crop_width: int = key("the output's width", 1)
+    flip: bool = key("mirror at random while training", False)
+    angle: float = key("largest random rotation while training, in degrees", 0.0)
+    saturation: float = key("largest random factor of the saturation while training", 1.0)
+    exposure: float = key("largest random factor of the brightness while training", 1.0)
+    noadjust: bool = key("leave the values as they are", False)
+    shift: float = key("largest random shift of the colours while training", 0.0)
+
+
+class Crop(Layer):
+    """Centre crop, and `2 x - 1` unless noadjust.
+
+    Input `(batch, c, h, w)`, output `(batch, c, crop_height, crop_width)`.
+    C: crop_layer.c:forward_crop_layer.
+    """
+
+    Options = CropOptions
+    options: CropOptions
+
+    def __init__(self, options: CropOptions, site: Site) -> None:
+        super().__init__(options, site)
+        self.first_shape = site.need_image()
+        if min(options.crop_height, options.crop_width) < 1:
+            raise site.section.error("crop_height and crop_width must be at least 1")
+
+    def resize(self, *inputs: Shape) -> None:
+        """Set the shapes; once the network is resized the crop scales along."""
+        self.in_shape = inputs[0]
+        height, width = self._window(inputs[0].height, inputs[0].width)
+        if not (0 < height <= inputs[0].height and 0 < width <= inputs[0].width):
+            raise self.section.error(f"a crop of {width} x {height} is not inside {inputs[0]}")
+        self.out_shape = Shape(inputs[0].channels, height, width)
+
+    def _window(self, height: int, width: int) -> tuple[int, int]:
+        """The crop's height and width for an input of that size."""
+        if (height, width) == (self.first_shape.height, self.first_shape.width):
+            return self.options.crop_height, self.options.crop_width
+        # PARITY: both sides scale by crop_height / height (C: crop_layer.c:resize_crop_layer).
+        scale = np.float32(self.options.crop_height) / np.float32(self.first_shape.height)
+        return int(scale * np.float32(height)), int(scale * np.float32(width))
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Crop and adjust."""
+        (x,) = inputs
+        height, width = self._window(x.shape[2], x.shape[3])
+        top, left = (x.shape[2] - height) // 2, (x.shape[3] - width) // 2
+        x = x[:, :, top : top + height, left : left + width]
+        return x if self.options.noadjust else x * 2 - 1
+
+    def row(self) -> str:
+        """As crop_layer.c:make_crop_layer prints it."""
+        i, o = self.in_shape, self.out_shape
+        return f"Crop Layer: {i.height} x {i.width} -> {o.height} x {o.width} x {i.channels} image"

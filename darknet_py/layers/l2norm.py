@@ -1,0 +1,23 @@
+"""[l2norm]: every position's channels scaled to length 1."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from darknet_py.layers.base import Layer
+
+
+class L2Norm(Layer):
+    """`x / sqrt(sum of x^2 over the channels)`.
+
+    Input and output `(batch, c, h, w)`. C: l2norm_layer.c, blas.c:l2normalize_cpu.
+    """
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Scale; nan where all channels are 0, as in C."""
+        (x,) = inputs
+        return x / x.square().sum(1, keepdim=True).sqrt()
+
+    def row(self) -> str:
+        """As l2norm_layer.c:make_l2norm_layer prints it."""
+        return f"l2norm                                         {self.in_shape.size:4d}"

@@ -1,0 +1,78 @@
+"""[softmax]: scores to probabilities that sum to 1."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from darknet_py.cfg import find_file
+from darknet_py.datafile import read_tree
+from darknet_py.layers.base import Layer, Shape, Site, flat
+from darknet_py.options import LayerOptions, key
+
+
+@dataclass(frozen=True)
+class SoftmaxOptions(LayerOptions):
+    """Keys of [softmax] (C: parser.c:parse_softmax)."""
+
+    groups: int = key("split the values into this many parts, each with a sum of 1", 1)
+    temperature: float = key("divides the scores first: above 1 flattens, below 1 sharpens", 1.0)
+    tree: str | None = key("file of a class tree: each of its groups sums to 1", None)
+    spatial: float = key("over the channels of each position; read by C's GPU code only", 0.0)
+    noloss: bool = key("no training loss of its own", False)
+
+
+class Softmax(Layer):
+    """`e^(x / temperature)` over its sum, in each group.
+
+    Input flattened to `(batch, n)`, output `(batch, n)`.
+    C: softmax_layer.c:forward_softmax_layer, blas.c:softmax.
+    """
+
+    Options = SoftmaxOptions
+    options: SoftmaxOptions
+
+    def __init__(self, options: SoftmaxOptions, site: Site) -> None:
+        super().__init__(options, site)
+        section = site.section
+        if options.groups < 1:
+            raise section.error(f"groups must be at least 1, got {options.groups}", "groups")
+        if options.temperature == 0:
+            raise section.error("temperature must not be 0", "temperature")
+        if options.spatial:
+            # PARITY: the CPU program ignores spatial (C: softmax_layer.c:forward_softmax_layer).
+            section.warn("spatial is ignored, as in C without a GPU", "spatial")
+        self.tree = (
+            None if options.tree is None else read_tree(find_file(options.tree, section.path))
+        )
+
+    def resize(self, *inputs: Shape) -> None:
+        """Set the shapes."""
+        count, groups = inputs[0].size, self.options.groups
+        if self.tree is not None and len(self.tree.names) > count:
+            raise self.section.error(
+                f"the tree {self.options.tree} has {len(self.tree.names)} classes, but the layer "
+                f"before gives {count} values",
+                "tree",
+            )
+        if self.tree is None and count % groups:
+            raise self.section.error(f"groups={groups} must divide the {count} inputs", "groups")
+        self.in_shape, self.out_shape = inputs[0], Shape(count, 0, 0)
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """One softmax for each group."""
+        scores = flat(inputs[0]) / self.options.temperature
+        count, groups = scores.shape[1], self.options.groups
+        if self.tree is None:
+            return scores.view(-1, groups, count // groups).softmax(2).view(-1, count)
+        parts = [scores[:, start : start + size].softmax(1) for start, size in self.tree.groups]
+        # PARITY: values past the tree's classes stay 0 (C: softmax_layer.c).
+        beyond = count - sum(size for _, size in self.tree.groups)
+        return F.pad(torch.cat(parts, 1), (0, beyond))
+
+    def row(self) -> str:
+        """As softmax_layer.c:make_softmax_layer prints it."""
+        return f"softmax                                        {self.in_shape.size:4d}"
