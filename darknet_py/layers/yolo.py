@@ -1,0 +1,117 @@
+"""[yolo]: YOLOv3's detection head at one scale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from darknet_py.anchors import (
+    YoloHeadOptions,
+    above,
+    check_yolo_head,
+    loss_line,
+    read_anchors,
+    read_mask,
+)
+from darknet_py.boxes import Detections
+from darknet_py.layers.base import Head, Shape, Site
+from darknet_py.options import key
+
+
+@dataclass(frozen=True)
+class YoloOptions(YoloHeadOptions):
+    """Keys of [yolo] (C: parser.c:parse_yolo)."""
+
+    new_coords: bool = key(
+        "the layer before gives values from 0 to 1; sides are (2 w)^2 anchors",
+        False,
+        only="alexeyab",
+    )
+    focal_loss: bool = key("training: focal loss of the classes", False, only="alexeyab")
+    show_details: bool = key("training: print this head's figures", True, only="alexeyab")
+    embedding_layer: int = key(
+        "the layer that embeds objects for tracking; a negative one counts back",
+        999999,
+        only="alexeyab",
+    )
+    track_history_size: int = key("tracking: frames looked back", 5, only="alexeyab")
+    sim_thresh: float = key("tracking: least similarity of one object", 0.8, only="alexeyab")
+    dets_for_track: int = key("tracking: frames before a track starts", 1, only="alexeyab")
+    dets_for_show: int = key("tracking: frames before a track is shown", 1, only="alexeyab")
+    track_ciou_norm: float = key("tracking: weight of the overlap", 0.01, only="alexeyab")
+
+
+class Yolo(Head):
+    """One box for each cell and anchor of the mask.
+
+    Input and output `(batch, n (5 + classes), h, w)`, n anchors with the entries x, y, w, h,
+    objectness and classes. `forward` applies the logistic function to all but w and h, and
+    stretches x and y by `scale_x_y`; with `new_coords` there is no logistic.
+
+    A box's centre is `(column + x) / w`, its width `exp(w) anchor / network width` or, with
+    `new_coords`, `4 w^2 anchor / network width`. Source: Redmon & Farhadi, "YOLOv3", 2018,
+    section 2.1; C: yolo_layer.c:forward_yolo_layer, get_yolo_box, get_yolo_detections.
+    """
+
+    Options = YoloOptions
+    options: YoloOptions
+
+    def __init__(self, options: YoloOptions, site: Site) -> None:
+        super().__init__(options, site)
+        check_yolo_head(options, site.section)
+        self.anchors = read_anchors(site.section, options.anchors, options.num)
+        self.mask = read_mask(site.section, options.mask, options.num)
+        if options.embedding_layer != 999999:
+            site.source(options.embedding_layer, "embedding_layer")
+        need, have = len(self.mask) * self.entries, site.need_image().channels
+        if need != have:
+            raise site.section.error(
+                f"filters={need} expected before [yolo] with {len(self.mask)} masks and "
+                f"{self.classes} classes, got {have}"
+            )
+
+    @property
+    def entries(self) -> int:
+        """Values of one box."""
+        return 5 + self.classes
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Squash and stretch."""
+        (x,) = inputs
+        batch, channels, height, width = x.shape
+        x = x.view(batch, len(self.mask), self.entries, height, width)
+        xy, wh, rest = x[:, :, :2], x[:, :, 2:4], x[:, :, 4:]
+        if not self.options.new_coords:
+            xy, rest = xy.sigmoid(), rest.sigmoid()
+        scale = self.options.scale_x_y
+        if scale != 1:
+            xy = xy * scale - 0.5 * (scale - 1)
+        return torch.cat([xy, wh, rest], 2).view(batch, channels, height, width)
+
+    def decode(self, output: Tensor, image: Shape, thresh: float, hier: float) -> Detections:
+        """The boxes whose objectness is above `thresh`, cell by cell, the anchors inside."""
+        height, width = output.shape[-2:]
+        values = output.reshape(len(self.mask), self.entries, height * width).permute(2, 0, 1)
+        cell, anchor = (values[..., 4] > float(np.float32(thresh))).nonzero(as_tuple=True)
+        found = values[cell, anchor].float().cpu().numpy()
+        cells = cell.cpu().numpy()
+        sides = self.anchors[list(self.mask)][anchor.cpu().numpy()]
+        boxes = np.empty((len(found), 4), np.float32)
+        boxes[:, 0] = (cells % width + found[:, 0]) / width
+        boxes[:, 1] = (cells // width + found[:, 1]) / height
+        raw = found[:, 2:4].astype(np.float64)
+        with np.errstate(over="ignore"):
+            scales = raw * raw * 4 if self.options.new_coords else np.exp(raw)
+            boxes[:, 2:] = scales * sides / (image.width, image.height)
+        objectness = found[:, 4]
+        return Detections(boxes, objectness, above(objectness[:, None] * found[:, 5:], thresh))
+
+    def row(self) -> str:
+        """As yolo_layer.c:make_yolo_layer and AlexeyAB's parser.c:parse_yolo print it."""
+        if self.dialect.name == "pjreddie":
+            return "yolo"
+        scale = self.options.scale_x_y
+        return f"yolo\n[yolo] params: {loss_line(self.options)}, scale_x_y: {scale:2.2f}"
