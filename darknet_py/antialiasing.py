@@ -43,12 +43,13 @@ class Blur:
     def row(self, channels: int, height: int, width: int, section: Section) -> str:
         """The second table line that C prints for its host."""
         out_height, out_width = self.sides(height, width, section)
-        size, stride = self.size, f"{self.stride_x:2d}   "
-        window = f"{size:2d} x{size:2d}/{stride}"
+        size = self.size
+        window = f"{size:2d} x{size:2d}/{self.stride_x:2d}   "
         if self.stride_x != self.stride_y:
             window = f"{size:2d}x{size:2d}/{self.stride_x:2d}x{self.stride_y:2d} "
         billions = 2 * channels * size**2 * out_height * out_width / 1e9
         return (
-            f"AA:  conv  {channels:5d}/{channels:4d} {window}{width:4d} x{height:4d} x{channels:4d} "
-            f"-> {out_width:4d} x{out_height:4d} x{channels:4d} {billions:5.3f} BF"
+            f"AA:  conv  {channels:5d}/{channels:4d} {window}"
+            f"{width:4d} x{height:4d} x{channels:4d} -> "
+            f"{out_width:4d} x{out_height:4d} x{channels:4d} {billions:5.3f} BF"
         )

@@ -40,7 +40,8 @@ class BatchNorm(Layer):
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Normalise, scale, shift."""
-        return self.normalizer(image(inputs[0]), self.biases)
+        x: Tensor = self.normalizer(image(inputs[0]), self.biases)
+        return x
 
     def arrays(self) -> Iterator[tuple[str, Tensor]]:
         """Biases where the dialect stores them, then scales, mean and variance."""

@@ -183,7 +183,7 @@ class Convolutional(Layer):
         if self.options.xnor and self.bits and self.stride_x == self.stride_y:
             x = self._match_bits(x)
         else:
-            weights = bank.weights
+            weights: Tensor = bank.weights
             if self.options.xnor and not self.bits:
                 x, weights = signs(x), mean_signs(weights)
             normalizer = bank.normalizer if self.normalized else None

@@ -80,8 +80,8 @@ class Local(Layer):
     def forward(self, *inputs: Tensor) -> Tensor:
         """At every place, its own filters times the window, and a bias for each output."""
         windows = F.unfold(image(inputs[0]), self.size, padding=self.pad, stride=self.stride)
-        x = torch.matmul(self.weights, windows.permute(2, 1, 0)).permute(2, 1, 0)
-        return self.activation((x + self.biases).unflatten(2, (self.height, self.width)))
+        x = torch.matmul(self.weights, windows.permute(2, 1, 0)).permute(2, 1, 0) + self.biases
+        return self.activation(x.view(-1, self.filters, self.height, self.width))
 
     def arrays(self) -> Iterator[tuple[str, Tensor]]:
         """Biases `(filters, places)`, weights `(places, filters, c * size * size)`."""

@@ -119,7 +119,7 @@ class MaxPool(Layer):
     def _pool_channels(self, x: Tensor) -> Tensor:
         missing = -x.shape[1] % self.depth
         x = F.pad(x, (0, 0, 0, 0, 0, missing), value=-math.inf)
-        return x.unflatten(1, (-1, self.depth)).amax(1)
+        return x.view(x.shape[0], -1, self.depth, *x.shape[2:]).amax(1)
 
     def row(self) -> str:
         """As maxpool_layer.c:make_maxpool_layer prints it."""
