@@ -101,6 +101,7 @@ class Network(nn.Module):
         self.to_empty(device="cpu")
         for layer in layers:
             layer.reset_state()
+        self.initialized = initialize
         if initialize:
             self.initialize()
         self.eval()

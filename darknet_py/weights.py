@@ -6,20 +6,25 @@ C: parser.c:load_weights_upto, save_weights_upto.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
+import shutil
 import struct
-import tempfile
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from darknet_py.dialect import PJREDDIE, Dialect
 from darknet_py.errors import DarknetWarning, WeightsError
+from darknet_py.filetype import describe
 from darknet_py.network import Network
 
 
@@ -31,13 +36,14 @@ class WeightsHeader:
     minor: int
     revision: int
     seen: int
+    wide_transposed: bool = PJREDDIE.wide_transposed_header
+    """The dialect's field `wide_transposed_header`."""
 
     @property
     def wide(self) -> bool:
         """Whether `seen` takes 64 bits, and the header 20 bytes."""
-        # PARITY: a version of 1000 and more is that of a transposed file, with 32 bits
-        # (C: parser.c:load_weights_upto).
-        return self.major * 10 + self.minor >= 2 and self.major < 1000 and self.minor < 1000
+        small = self.major < 1000 and self.minor < 1000
+        return self.major * 10 + self.minor >= 2 and (small or self.wide_transposed)
 
     @property
     def size(self) -> int:
@@ -54,8 +60,16 @@ class WeightsHeader:
         layout = "<iiiQ" if self.wide else "<iiiI"
         return struct.pack(layout, self.major, self.minor, self.revision, self.seen)
 
+    @classmethod
+    def unpack(cls, data: bytes, dialect: Dialect) -> WeightsHeader:
+        """The header of a file that starts with `data`, at least 20 bytes or the whole file."""
+        header = cls(*struct.unpack_from("<iiiI", data), dialect.wide_transposed_header)
+        if header.wide:
+            header = replace(header, seen=struct.unpack_from("<Q", data, 12)[0])
+        return header
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Block:
     """One array as it lies in a file: `start` counts floats after the header."""
 
@@ -64,6 +78,8 @@ class Block:
     name: str
     tensor: Tensor
     start: int
+    turned: bool
+    """Whether the file holds the matrix with rows and columns swapped."""
 
     @property
     def end(self) -> int:
@@ -72,25 +88,29 @@ class Block:
 
 
 def load_weights(
-    network: Network, path: str | os.PathLike[str], cutoff: int | None = None
+    network: Network, path: str | os.PathLike[str], cutoff: int | None = None, start: int = 0
 ) -> WeightsHeader:
     """Fill `network` from a .weights file.
 
     A file that ends with a whole layer (`darknet53.conv.74`) fills the layers it holds; the
-    others keep their values. `cutoff` stops before that layer.
+    others keep their values. The file's first array belongs to layer `start`, and `cutoff` stops
+    before that layer.
 
     Raises:
-        WeightsError: the file is no .weights file, or ends inside a layer.
+        WeightsError: the file is no .weights file, or ends inside a layer; the network is then
+            as it was.
     """
-    header, data = read_weights(path)
-    blocks = list(_blocks(network, cutoff, loading=True))
-    _check_length(network, os.fspath(path), data.size, blocks, cutoff)
+    header, data = read_weights(path, network.dialect)
+    blocks = list(_blocks(network, start, cutoff, header))
+    held = _held(network, os.fspath(path), data.size, blocks, header, whole=cutoff is None)
+    _initialize_rest(network, held)
     with torch.no_grad():
-        for block in blocks:
-            if block.end > data.size:
-                break
+        for block in held:
             values = torch.from_numpy(data[block.start : block.end])
-            _from_file(network, block, values, header.transposed)
+            tensor = block.tensor
+            if block.turned:
+                values = values.view(tensor[0].numel(), len(tensor)).t()
+            tensor.copy_(values.reshape(tensor.shape))
     network.version, network.seen = (header.major, header.minor, header.revision), header.seen
     return header
 
@@ -101,23 +121,26 @@ def save_weights(network: Network, path: str | os.PathLike[str], cutoff: int | N
     Raises:
         WeightsError: the file cannot be written; an older one of that name is then unharmed.
     """
-    header = WeightsHeader(*network.version, network.seen)
-    path = Path(path)
-    temporary: Path | None = None
+    wide = network.dialect.wide_transposed_header
+    header = WeightsHeader(*network.version, network.seen, wide)
+    if not header.wide and network.seen >= 2**32:
+        header = WeightsHeader(*network.dialect.version, network.seen, wide)
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as file:
-            temporary = Path(file.name)
+        with _replacing(path) as file:
             file.write(header.pack())
-            for block in _blocks(network, cutoff, loading=False):
-                file.write(_to_file(network, block, header.transposed).tobytes())
-        temporary.replace(path)
+            for block in _blocks(network, 0, cutoff, header, saving=True):
+                tensor = block.tensor.detach().float().cpu()
+                if block.turned:
+                    tensor = tensor.reshape(len(tensor), -1).t()
+                file.write(tensor.contiguous().numpy().astype("<f4", copy=False).data)
     except OSError as error:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-        raise WeightsError(f"{path}: cannot be written: {error.strerror}") from None
+        reason = error.strerror or str(error)
+        raise WeightsError(f"{os.fspath(path)}: cannot be written: {reason}") from None
 
 
-def read_weights(path: str | os.PathLike[str]) -> tuple[WeightsHeader, np.ndarray]:
+def read_weights(
+    path: str | os.PathLike[str], dialect: Dialect = PJREDDIE
+) -> tuple[WeightsHeader, np.ndarray]:
     """A file's header and its floats, mapped into memory and copied when written to.
 
     Raises:
@@ -131,20 +154,24 @@ def read_weights(path: str | os.PathLike[str]) -> tuple[WeightsHeader, np.ndarra
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise WeightsError(f"{name}: cannot be opened: {reason}") from None
-    if start.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
-        raise WeightsError(f"{name}: is a web page, not weights: the download went wrong")
+    kind = describe(start)
+    if kind is not None:
+        raise WeightsError(f"{name}: is {kind}, not Darknet weights")
     if size < 16:
         what = "is empty" if size == 0 else f"holds only {size} bytes"
         raise WeightsError(
             f"{name}: {what}; a .weights file starts with a header of 16 or 20 bytes"
         )
-    major, minor, revision, seen = struct.unpack_from("<iiiI", start)
-    header = WeightsHeader(major, minor, revision, seen)
-    if header.wide:
-        if size < 20:
-            raise WeightsError(f"{name}: holds only {size} bytes of its 20 byte header")
-        header = WeightsHeader(major, minor, revision, struct.unpack_from("<Q", start, 12)[0])
-    count = (size - header.size) // 4
+    if (
+        WeightsHeader(*struct.unpack_from("<iiiI", start), dialect.wide_transposed_header).size
+        > size
+    ):
+        raise WeightsError(f"{name}: holds only {size} bytes of its 20 byte header")
+    header = WeightsHeader.unpack(start, dialect)
+    count, odd = divmod(size - header.size, 4)
+    if odd:
+        message = f"{name}: ends in {odd} bytes that make no float: not downloaded to its end?"
+        warnings.warn(message, DarknetWarning, stacklevel=3)
     if count == 0:
         return header, np.empty(0, np.float32)
     return header, np.memmap(path, "<f4", "c", offset=header.size, shape=(count,))
@@ -152,83 +179,119 @@ def read_weights(path: str | os.PathLike[str]) -> tuple[WeightsHeader, np.ndarra
 
 def count_floats(network: Network) -> int:
     """How many float32 values a whole file for `network` holds after the header."""
-    return sum(block.tensor.numel() for block in _blocks(network, None, loading=True))
-
-
-def _blocks(network: Network, cutoff: int | None, *, loading: bool) -> Iterator[Block]:
-    """The arrays that C loads, or saves, in file order."""
-    start = 0
-    for index, layer in enumerate(islice(network, cutoff)):
-        options = layer.options
-        # PARITY: the loader honours dontload, dontloadscales and numload, the saver dontsave only.
-        if options.dontload if loading else options.dontsave:
-            continue
-        for name, tensor in layer.arrays():
-            kind = name.rpartition(".")[2]
-            if loading and options.dontloadscales and kind in _SCALES:
-                continue
-            if loading and options.numload:
-                tensor = tensor[: options.numload]
-            block = Block(index, layer.section.type, name, tensor, start)
-            yield block
-            start = block.end
+    header = WeightsHeader(*network.dialect.version, 0)
+    return sum(block.tensor.numel() for block in _blocks(network, 0, None, header))
 
 
 _SCALES = ("scales", "rolling_mean", "rolling_variance")
+_CONVOLUTIONAL = ("conv", "convolutional", "deconv", "deconvolutional")
+_CONNECTED = ("conn", "connected", "gru", "lstm", "rnn")
 
 
-def _from_file(network: Network, block: Block, values: Tensor, transposed: bool) -> None:
-    tensor = block.tensor
-    if _is_turned(network, block, transposed):
-        values = values.view(tensor[0].numel(), len(tensor)).t()
-    tensor.copy_(values.reshape(tensor.shape))
+def _blocks(
+    network: Network, start: int, cutoff: int | None, header: WeightsHeader, *, saving: bool = False
+) -> Iterator[Block]:
+    """The arrays that C loads, or saves, from layer `start` to before `cutoff`, in file order."""
+    place = 0
+    for index, layer in islice(enumerate(network), start, cutoff):
+        options, kind = layer.options, layer.section.type
+        # PARITY: the loader honours dontload, dontloadscales and numload, the saver dontsave only.
+        if options.dontsave if saving else options.dontload:
+            continue
+        count = 0 if saving or kind not in _CONVOLUTIONAL else options.numload
+        for name, tensor in layer.arrays():
+            # PARITY: [batchnorm] and the parts of recurrent layers are read all the same.
+            scales = name in _SCALES and kind != "batchnorm"
+            if options.dontloadscales and scales and not saving:
+                continue
+            if count:
+                if not 0 < count <= len(tensor):
+                    message = f"numload must be between 1 and {len(tensor)}, got {count}"
+                    raise WeightsError(layer.section.located(message, "numload"))
+                tensor = tensor[:count]
+            turned = name.rpartition(".")[2] == "weights" and (
+                (header.transposed and kind in _CONNECTED)
+                or bool(getattr(options, "flipped", False))
+            )
+            block = Block(index, kind, name, tensor, place, turned)
+            yield block
+            place = block.end
 
 
-def _to_file(network: Network, block: Block, transposed: bool) -> np.ndarray:
-    tensor = block.tensor.detach().float().cpu()
-    if _is_turned(network, block, transposed):
-        tensor = tensor.reshape(len(tensor), -1).t()
-    return tensor.contiguous().numpy().astype("<f4", copy=False)
-
-
-def _is_turned(network: Network, block: Block, transposed: bool) -> bool:
-    """Whether the file holds this array's matrix with rows and columns swapped."""
-    if block.name.rpartition(".")[2] != "weights":
-        return False
-    flipped = bool(getattr(network[block.layer].options, "flipped", False))
-    return flipped or (transposed and block.tensor.dim() == 2)
-
-
-def _check_length(
-    network: Network, path: str, count: int, blocks: list[Block], cutoff: int | None
-) -> None:
-    """Name the first array that does not fit; warn of floats that are left over.
+def _held(
+    network: Network,
+    path: str,
+    count: int,
+    blocks: list[Block],
+    header: WeightsHeader,
+    *,
+    whole: bool,
+) -> list[Block]:
+    """Those of `blocks` that a file of `count` floats holds; warns where it does not just fit.
 
     Raises:
         WeightsError: the file ends inside a layer.
     """
     needed = blocks[-1].end if blocks else 0
-    if count > needed and cutoff is None:
-        warnings.warn(
-            f"{path}: {count - needed} floats are left over after the last layer "
-            f"({count} in the file, {needed} in the cfg): is it of a cfg with other classes?",
-            DarknetWarning,
-            stacklevel=3,
+    sizes = f"{count} floats in the file, {needed} in the cfg"
+    if count > needed and whole:
+        message = (
+            f"{path}: {count - needed} floats are left over after the last layer ({sizes}): is it "
+            f"of another cfg, or of one with other classes?"
         )
+        warnings.warn(message, DarknetWarning, stacklevel=4)
     if count >= needed:
-        return
+        return blocks
     short = next(block for block in blocks if block.end > count)
-    if count == 0:
-        raise WeightsError(f"{path}: holds a header and no weights, the cfg needs {needed} floats")
-    if short.start == count and short.layer != _layer_before(blocks, short):
-        return  # the file of a cut-off network, such as darknet53.conv.74
-    raise WeightsError(
-        f"{path}: ends inside layer {short.layer} [{short.type}] {short.name}: needs "
-        f"{short.tensor.numel()} floats, {count - short.start} left ({count} in the file, "
-        f"the cfg needs {needed}): is it of another cfg, or not downloaded to its end?"
-    )
+    held = [block for block in blocks if block.end <= count]
+    if not held and count == 0:
+        raise WeightsError(
+            f"{path}: holds a header and no weights, the cfg needs {needed} floats "
+            f"({header.size + 4 * needed} bytes)"
+        )
+    if not held or short.start != count or held[-1].layer == short.layer:
+        raise WeightsError(
+            f"{path}: ends inside layer {short.layer} [{short.type}] {short.name}: needs "
+            f"{short.tensor.numel()} floats, {count - short.start} left ({sizes}, which needs "
+            f"{header.size + 4 * needed} bytes): is it of another cfg, or not downloaded to its "
+            "end?"
+        )
+    if whole:
+        message = (
+            f"{path}: ends before layer {short.layer} [{short.type}]; the layers from there to "
+            f"{len(network) - 1} keep the values they had"
+        )
+        warnings.warn(message, DarknetWarning, stacklevel=4)
+    return held
 
 
-def _layer_before(blocks: list[Block], block: Block) -> int:
-    position = blocks.index(block)
-    return blocks[position - 1].layer if position else -1
+def _initialize_rest(network: Network, held: list[Block]) -> None:
+    """Give starting values to the layers that the file does not fill, if they never had any."""
+    if network.initialized:
+        return
+    filled = [0] * len(network)
+    for block in held:
+        filled[block.layer] += block.tensor.numel()
+    for layer, count in zip(network, filled, strict=True):
+        if count < sum(tensor.numel() for _, tensor in layer.arrays()):
+            layer.initialize()
+    network.initialized = True
+
+
+@contextlib.contextmanager
+def _replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A file to write that takes the place of `path` once it is whole."""
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():  # a device or a pipe; a folder gives an error
+        with open(target, "wb") as file:
+            yield file
+        return
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    try:
+        with open(temporary, "wb") as file:
+            yield file
+        if target.exists():
+            shutil.copymode(target, temporary)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
