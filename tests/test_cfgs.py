@@ -1,0 +1,269 @@
+"""The packaged cfgs: what they weigh, what they are compared with, what they compute."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import warnings
+from functools import cache
+from pathlib import Path
+
+import pytest
+from golden import GOLDEN, Golden, replay
+from helpers import ROOT
+
+import darknet_py
+from darknet_py.augment import AugmentOptions
+from darknet_py.cfg import find_file, read_cfg
+from darknet_py.dialect import get_dialect
+from darknet_py.network import Network
+from darknet_py.options import parse_options
+from darknet_py.schedule import ScheduleOptions
+from darknet_py.weights import count_floats
+
+CFG = ROOT / "cfg"
+NAMES = sorted(path.stem for path in CFG.glob("*.cfg"))
+STATISTICS = ("rolling_mean", "rolling_variance")
+
+FLOATS = {
+    "Gaussian_yolov3_BDD": 61_646_347,
+    "alexnet": 62_378_344,
+    "cifar": 7_687_050,
+    "cspdarknet53": 27_677_512,
+    "csresnext50-panet-spp": 57_030_845,
+    "darknet": 7_323_480,
+    "darknet19": 20_856_776,
+    "darknet19_448": 20_856_776,
+    "darknet53": 41_645_640,
+    "darknet53_448": 41_645_640,
+    "darknet9000": 29_485_226,
+    "densenet201": 17_206_440,
+    "efficientnet_b0": 4_890_040,
+    "enet-coco": 4_808_270,
+    "extraction": 23_455_400,
+    "go": 7_093_761,
+    "gru": 1_250_048,
+    "resnet101": 41_870_248,
+    "resnet152": 57_559_976,
+    "resnet18": 11_523_496,
+    "resnet34": 21_639_080,
+    "resnet50": 22_825_896,
+    "resnext101-32x4d": 41_639_208,
+    "resnext152-32x4d": 56_730_920,
+    "resnext50": 22_312_872,
+    "rnn": 8_950_016,
+    "tiny": 1_046_488,
+    "vgg-16": 138_357_544,
+    "yolo9000": 48_807_501,
+    "yolov1-tiny": 27_099_950,
+    "yolov1": 197_328_243,
+    "yolov2-tiny-voc": 15_867_885,
+    "yolov2-tiny": 11_237_145,
+    "yolov2-voc": 50_676_061,
+    "yolov2": 50_983_561,
+    "yolov3-spp": 63_052_381,
+    "yolov3-tiny": 8_858_734,
+    "yolov3-voc": 61_678_657,
+    "yolov3": 62_001_757,
+    "yolov4-csp": 52_986_205,
+    "yolov4-tiny-3l": 6_334_045,
+    "yolov4-tiny": 6_062_814,
+    "yolov4": 64_429_405,
+    "yolov4x-mish": 99_847_037,
+    "yolov7-tiny": 6_241_885,
+    "yolov7": 36_974_557,
+}
+"""How many floats C reads after the header of a whole weights file."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Published:
+    """What is known of a network that Darknet never shipped.
+
+    `parameters` and `operations` (multiply-adds) as `source` gives them; `leave_out` are the
+    arrays of ours that it does not count.
+    """
+
+    parameters: float
+    operations: float | None
+    source: str
+    leave_out: tuple[str, ...] = ()
+    parameter_tolerance: float = 0
+    operation_tolerance: float = 0
+
+
+PUBLISHED = {
+    # No batch norm: to the last parameter. The paper gives no operations.
+    "squeezenet": Published(1_248_424, None, "table 1 of the paper"),
+    "squeezenet_bypass": Published(1_248_424, None, "table 1: a bypass has no parameters"),
+    # Rounded in the paper: half of the last digit.
+    "mobilenet": Published(
+        4.2e6, 569e6, "table 8 of the paper", parameter_tolerance=0.05e6, operation_tolerance=0.5e6
+    ),
+    # The paper says 3.4 M, its authors' model table 3.47 M, both without batch norm.
+    "mobilenetv2": Published(
+        3.47e6,
+        300e6,
+        "the authors' model table, table 4 of the paper",
+        leave_out=("scales", "batch norm biases"),
+        parameter_tolerance=0.005e6,
+        operation_tolerance=1e6,
+    ),
+    # Convolutions have no biases there; Darknet's without batch norm do: 2752 of them.
+    "densenet121": Published(
+        7_978_856,
+        2.834e9,
+        "torchvision's model table",
+        leave_out=("convolution biases",),
+        operation_tolerance=0.5e6,
+    ),
+    # As above: 23048 biases of depthwise convolutions. The operations are from Zoph et al.,
+    # "Learning Transferable Architectures", table 2; with batch norm's they come to the same.
+    "xception": Published(
+        22_855_952,
+        8.38e9,
+        "table 3 of the paper",
+        leave_out=("depthwise biases",),
+        operation_tolerance=0.03e9,
+    ),
+    # Rounded in both.
+    "shufflenet": Published(
+        1.9e6,
+        137e6,
+        "the authors' model table, table 1 of the paper",
+        parameter_tolerance=0.05e6,
+        operation_tolerance=1.5e6,
+    ),
+}
+
+
+@cache
+def packaged_network(name: str) -> Network:
+    """The network of a packaged cfg, its weights unset; a warning is an error."""
+    return Network.from_cfg(CFG / f"{name}.cfg", initialize=False)
+
+
+def trained(network: Network) -> int:
+    """How many values training changes: batch norm's statistics are not among them."""
+    arrays = network.arrays()
+    return sum(t.numel() for _, name, t in arrays if name.rpartition(".")[2] not in STATISTICS)
+
+
+def billions(network: Network) -> float:
+    """BFLOPs of the convolutions, as pjreddie's C prints them."""
+    return sum(x.operations for x in network if x.section.type == "convolutional") / 1e9
+
+
+def golden_of(name: str) -> Golden | None:
+    """What C computed for the cfg of this name, pjreddie's if both forks have it."""
+    for fork in ("pjreddie", "alexeyab"):
+        if (GOLDEN / fork / f"{name}.npz").is_file():
+            return Golden(GOLDEN / fork / f"{name}.json")
+    return None
+
+
+def original_of(name: str) -> Path | None:
+    """The cfg of this name that C ships."""
+    paths = [GOLDEN / fork / "cfg" / f"{name}.cfg" for fork in ("pjreddie", "alexeyab")]
+    return next((path for path in paths if path.is_file()), None)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_weights_file_has_the_known_size(name):
+    network = packaged_network(name)
+    assert name in FLOATS or name in PUBLISHED
+    if name in FLOATS:
+        assert count_floats(network) == FLOATS[name]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_header_states_source_and_figures(name):
+    text = (CFG / f"{name}.cfg").read_text()
+    header = " ".join(re.findall(r"^# (.*)$", text, re.MULTILINE))
+    network = packaged_network(name)
+    assert f" {trained(network)} parameters" in header
+    assert str(network.image) in header
+    figure = re.search(r"([\d.]+) BFLOPs", header)
+    assert (figure[1] if figure else "0.000") == f"{billions(network):.3f}"
+    assert re.search(r'Source: (.*"|https://)', header)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_files_named_are_packaged(name):
+    for section in read_cfg(CFG / f"{name}.cfg"):
+        for key in {"tree", "map"} & section.options.keys():
+            assert find_file(section.options[key].value, section.path).is_file()
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if original_of(n)])
+def test_means_what_the_original_means(name):
+    path = original_of(name)
+    dialect = get_dialect(path.parent.parent.name)
+    ours = Network.from_cfg(CFG / f"{name}.cfg", dialect, initialize=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", darknet_py.DarknetWarning)
+        original = Network.from_cfg(path, dialect, initialize=False)
+        for schema in (ScheduleOptions, AugmentOptions):
+            expected = parse_options(schema, original.sections[0], dialect, type(original.net))
+            actual = parse_options(schema, ours.sections[0], dialect, type(ours.net))
+            assert actual == expected
+    assert ours.net == original.net
+    assert len(ours) == len(original)
+    for mine, theirs in zip(ours, original, strict=True):
+        assert type(mine) is type(theirs), mine.index
+        assert mine.options == theirs.options, mine.index
+        assert mine.sources == theirs.sources, mine.index
+        assert mine.out_shape == theirs.out_shape, mine.index
+        shapes = [(array, tensor.shape) for array, tensor in mine.arrays()]
+        assert shapes == [(array, tensor.shape) for array, tensor in theirs.arrays()], mine.index
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if original_of(n)])
+def test_dialect_is_that_of_the_fork_that_ships_it(name):
+    assert packaged_network(name).dialect.name == original_of(name).parent.parent.name
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_classic_network_has_the_published_size(name):
+    network, paper = packaged_network(name), PUBLISHED[name]
+    parameters = trained(network)
+    for layer in network:
+        for array, tensor in layer.arrays():
+            normalized = layer.options.batch_normalize if layer.section.type == "convolutional" else True
+            kind = array
+            if array == "biases":
+                depthwise = layer.section.type == "convolutional" and layer.options.groups > 1
+                plain = "depthwise biases" if depthwise else "convolution biases"
+                kind = "batch norm biases" if normalized else plain
+            last = layer.section.type == "convolutional" and layer.options.filters == 1000
+            if kind in paper.leave_out and not last:
+                parameters -= tensor.numel()
+    assert abs(parameters - paper.parameters) <= paper.parameter_tolerance
+    if paper.operations is not None:
+        multiplications = billions(network) * 5e8
+        assert abs(multiplications - paper.operations) <= paper.operation_tolerance
+
+
+def replay_ours(name: str) -> None:
+    """Run our cfg on C's weights and input."""
+    golden = golden_of(name)
+
+    class Ours(Golden):
+        cfg = CFG / f"{name}.cfg"
+
+    replay(Ours(golden.path))
+
+
+QUICK = ("tiny", "gru", "yolov4-tiny", "yolov3-tiny")
+WITH_GOLDEN = [name for name in NAMES if golden_of(name)]
+
+
+@pytest.mark.parametrize("name", [n for n in WITH_GOLDEN if n in QUICK])
+def test_computes_what_c_computes(name):
+    replay_ours(name)
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize("name", [n for n in WITH_GOLDEN if n not in QUICK])
+def test_large_network_computes_what_c_computes(name):
+    replay_ours(name)
