@@ -62,9 +62,10 @@ class WeightsHeader:
 
     @classmethod
     def unpack(cls, data: bytes, dialect: Dialect) -> WeightsHeader:
-        """The header of a file that starts with `data`, at least 20 bytes or the whole file."""
-        header = cls(*struct.unpack_from("<iiiI", data), dialect.wide_transposed_header)
-        if header.wide:
+        """The header of a file that starts with `data`, 16 bytes at least."""
+        major, minor, revision, seen = struct.unpack_from("<iiiI", data)
+        header = cls(major, minor, revision, seen, dialect.wide_transposed_header)
+        if header.wide and len(data) >= 20:
             header = replace(header, seen=struct.unpack_from("<Q", data, 12)[0])
         return header
 
@@ -162,12 +163,9 @@ def read_weights(
         raise WeightsError(
             f"{name}: {what}; a .weights file starts with a header of 16 or 20 bytes"
         )
-    if (
-        WeightsHeader(*struct.unpack_from("<iiiI", start), dialect.wide_transposed_header).size
-        > size
-    ):
-        raise WeightsError(f"{name}: holds only {size} bytes of its 20 byte header")
     header = WeightsHeader.unpack(start, dialect)
+    if size < header.size:
+        raise WeightsError(f"{name}: holds only {size} bytes of its 20 byte header")
     count, odd = divmod(size - header.size, 4)
     if odd:
         message = f"{name}: ends in {odd} bytes that make no float: not downloaded to its end?"
