@@ -1,0 +1,176 @@
+"""`classify`, `classifier predict` and `classifier try`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from darknet_py.cli.arguments import Argument, Command
+from darknet_py.cli.flags import (
+    CFG,
+    CLASSIFIER_ONLY,
+    CUDA,
+    DATA,
+    IMAGES,
+    MODEL,
+    PREPROCESS,
+    TOP,
+    WEIGHTS,
+    WINDOWS,
+)
+from darknet_py.cli.inputs import for_each_image
+from darknet_py.cli.model import (
+    choose_device,
+    classifier_names,
+    open_data,
+    print_loading,
+    resolve,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from darknet_py.classifier import Classifier
+    from darknet_py.datafile import DataFile
+    from darknet_py.results import Classification
+
+
+def _classify(args: Namespace) -> int:
+    data = open_data(args, "cfg/imagenet1k.data")
+    return _predict_images(args, data, args.t or 5)
+
+
+def _predict(args: Namespace) -> int:
+    data = open_data(args, "")
+    assert data is not None
+    return _predict_images(args, data, args.t or max(data.number("top", 1), 1))
+
+
+def _predict_images(args: Namespace, data: DataFile | None, top: int) -> int:
+    classifier = _load(args, data)
+    alexeyab = classifier.network.dialect.name == "alexeyab"
+    if alexeyab:
+        classes = classifier.classes if data is None else data.number("classes", 2)
+        last = classifier.network[len(classifier.network) - 1].out_shape.channels
+        print(f" classes = {classes}, output in cfg = {last} ")
+    return for_each_image(args.image, partial(_answer, classifier, top, alexeyab))
+
+
+def _answer(classifier: Classifier, top: int, alexeyab: bool, path: str) -> Callable[[], None]:
+    from darknet_py.cli.report import number_lines, percent_lines
+
+    inputs = classifier.prepare(path)
+    start = time.perf_counter()
+    scores = classifier.run(inputs)[0]
+    seconds = time.perf_counter() - start
+    best = _best(classifier, scores, top)
+
+    def show() -> None:
+        if alexeyab:
+            print(inputs.shape[3], inputs.shape[2])
+            print(f"{path}: Predicted in {seconds * 1000:f} milli-seconds.")
+            lines = number_lines(best) if classifier.tree is None else _tree_lines(classifier, best)
+        else:
+            print(f"{path}: Predicted in {seconds:f} seconds.", file=sys.stderr)
+            lines = percent_lines(best)
+        for line in lines:
+            print(line)
+
+    return show
+
+
+def _try(args: Namespace) -> int:
+    data = open_data(args, "")
+    assert data is not None
+    classifier = _load(args, data)
+    top = args.t or max(data.number("top", 1), 1)
+    return for_each_image([args.image], partial(_view, classifier, top, args.layer))
+
+
+def _view(classifier: Classifier, top: int, layer: str, path: str) -> Callable[[], None]:
+    from darknet_py.cli.report import number_lines
+    from darknet_py.errors import DarknetError
+    from darknet_py.inspection import view_layer
+
+    if not layer.lstrip("-").isdigit():
+        raise DarknetError(f"LAYER must be a layer's number, got {layer!r}")
+    start = time.perf_counter()
+    view = view_layer(classifier, path, int(layer))
+    seconds = time.perf_counter() - start
+
+    def show() -> None:
+        for row in view.statistics.tolist():
+            print("{:f} {:f} {:f}".format(*row))
+        print("\n".join(f"{value:f}" for value in view.output.tolist()))
+        print(f"{path}: Predicted in {seconds:f} seconds.")
+        for line in number_lines(_best(classifier, view.scores, top)):
+            print(line)
+
+    return show
+
+
+def _load(args: Namespace, data: DataFile | None) -> Classifier:
+    from darknet_py.classifier import Classifier
+
+    classifier = Classifier.load(
+        resolve(args.cfg),
+        resolve(args.weights),
+        dialect=args.dialect,
+        device=choose_device(args),
+        preprocess=getattr(args, "preprocess", None),
+        half=args.half,
+    )
+    classifier.names = classifier_names(args, data, classifier.classes)
+    print_loading(classifier.network, args)
+    return classifier
+
+
+def _best(classifier: Classifier, scores: np.ndarray, top: int) -> list[Classification]:
+    from darknet_py.classifier import top_k
+    from darknet_py.results import Classification
+
+    return [Classification(i, classifier.names[i], float(scores[i])) for i in top_k(scores, top)]
+
+
+def _tree_lines(classifier: Classifier, best: list[Classification]) -> list[str]:
+    """`INDEX, name: 0.5, parent: name`, as AlexeyAB's fork prints the classes of a tree."""
+    tree, lines = classifier.tree, []
+    for answer in best:
+        parent = tree.parents[answer.class_id] if tree is not None else -1
+        above = classifier.names[parent] if parent >= 0 else "Root"
+        lines.append(f"{answer.class_id}, {answer.name}: {answer.probability:f}, parent: {above} ")
+    return lines
+
+
+CLASSIFY = Command(
+    "classify",
+    "Name what an image shows: the five most probable ImageNet classes.",
+    (CFG, WEIGHTS, IMAGES),
+    (TOP, PREPROCESS, *MODEL, *WINDOWS, *CLASSIFIER_ONLY, *CUDA),
+    _classify,
+)
+PREDICT = Command(
+    "classifier predict",
+    "Name what an image shows, with the classes of a .data file.",
+    (DATA, CFG, WEIGHTS, IMAGES),
+    (TOP, PREPROCESS, *MODEL, *WINDOWS, *CLASSIFIER_ONLY, *CUDA),
+    _predict,
+)
+TRY = Command(
+    "classifier try",
+    "Print batch norm's arrays and every output of one layer, and the classes. The image's short "
+    "side becomes 256, 224 x 224 pixels are cut out and normalised as ImageNet's.",
+    (
+        DATA,
+        CFG,
+        WEIGHTS,
+        Argument("image", "the image"),
+        Argument("layer", "the layer's number"),
+    ),
+    (TOP, *MODEL, *WINDOWS, *CLASSIFIER_ONLY, *CUDA),
+    _try,
+)

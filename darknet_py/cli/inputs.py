@@ -1,0 +1,90 @@
+"""The images of a command: named in the line, in lists and folders, or asked for."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from darknet_py.datafile import read_list
+from darknet_py.errors import DarknetError, ImageError
+
+SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+
+
+def for_each_image(words: Sequence[str], answer: Callable[[str], Callable[[], None]]) -> int:
+    """Answer every image; the exit status is 1 if one of them failed.
+
+    `answer` works on one image and gives back what prints it. An image that fails takes a
+    line on stderr, and the next one follows.
+    """
+    status = 0
+    bar = _Bar()
+    for path, number, total in _numbered(words):
+        bar.show(number, total)
+        try:
+            show = answer(path)
+        except DarknetError as error:
+            bar.clear()
+            sys.stdout.flush()
+            print(f"darknet-py: {error}", file=sys.stderr)
+            status = 1
+            continue
+        bar.clear()
+        show()
+        sys.stdout.flush()
+    return status
+
+
+def expand(word: str) -> list[str]:
+    """The images that a word names: itself, those of a folder, or those of a .txt list.
+
+    Raises:
+        DarknetError: a folder without images, or a list that cannot be read.
+    """
+    path = Path(word)
+    if path.is_dir():
+        images = sorted(str(p) for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
+        if not images:
+            raise ImageError(f"{word}: this folder holds no images ({' '.join(SUFFIXES)})")
+        return images
+    if path.suffix.lower() == ".txt":
+        images = [line.strip() for line in read_list(word)]
+        if not images:
+            raise ImageError(f"{word}: this list names no images")
+        return images
+    return [word]
+
+
+def _numbered(words: Sequence[str]) -> Iterator[tuple[str, int, int]]:
+    """Each image with its number and how many there are (0: nobody knows)."""
+    if words:
+        images = [image for word in words for image in expand(word)]
+        for number, image in enumerate(images):
+            yield image, number, len(images)
+        return
+    while True:
+        print("Enter Image Path: ", end="", flush=True)
+        line = sys.stdin.readline()
+        if not line:
+            return
+        if line.strip():
+            yield line.strip(), 0, 0
+
+
+class _Bar:
+    """How far a list is, at the bottom of a terminal; nothing elsewhere."""
+
+    def __init__(self) -> None:
+        self.shown = False
+
+    def show(self, number: int, total: int) -> None:
+        if total > 1 and sys.stderr.isatty():
+            done = "#" * (30 * number // total)
+            print(f"\r[{done:<30}] {number}/{total}", end="", file=sys.stderr, flush=True)
+            self.shown = True
+
+    def clear(self) -> None:
+        if self.shown:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+            self.shown = False
