@@ -67,8 +67,8 @@ class Upsample(Layer):
         """As upsample_layer.c:make_upsample_layer prints it."""
         i, o = self.in_shape, self.out_shape
         name = "downsample" if self.reverse else "upsample  "
-        gap, arrow = ("     ", "->") if self.dialect.name == "alexeyab" else ("", "  ->")
+        gap, arrow = ("     ", "->") if self.dialect.name == "alexeyab" else ("", "  -> ")
         return (
             f"{name}         {gap}{self.stride:2d}x  {i.width:4d} x{i.height:4d} x{i.channels:4d} "
-            f"{arrow}  {o.width:4d} x{o.height:4d} x{o.channels:4d}"
+            f"{arrow} {o.width:4d} x{o.height:4d} x{o.channels:4d}"
         )
