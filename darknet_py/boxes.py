@@ -1,10 +1,14 @@
-"""Boxes on numpy arrays: IoU, non-maximum suppression."""
+"""Boxes on numpy arrays: IoU, non-maximum suppression as C does it, and undoing the letterbox."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+CHUNK = 1 << 20
+"""Pairs of boxes that are compared at once."""
 
 
 @dataclass
@@ -17,3 +21,191 @@ class Detections:
     boxes: np.ndarray
     objectness: np.ndarray
     scores: np.ndarray
+
+    def __len__(self) -> int:
+        """How many boxes there are."""
+        return len(self.boxes)
+
+    def take(self, index: np.ndarray) -> Detections:
+        """The boxes that `index` chooses, in its order; copies."""
+        return Detections(self.boxes[index], self.objectness[index], self.scores[index])
+
+
+def join_detections(parts: Sequence[Detections]) -> Detections:
+    """All boxes of several heads, in order; missing classes score 0."""
+    if not parts:
+        return Detections(*(np.zeros(shape, np.float32) for shape in ((0, 4), (0,), (0, 0))))
+    classes = max(part.scores.shape[1] for part in parts)
+    scores = [np.pad(p.scores, ((0, 0), (0, classes - p.scores.shape[1]))) for p in parts]
+    return Detections(
+        np.concatenate([part.boxes for part in parts]),
+        np.concatenate([part.objectness for part in parts]),
+        np.concatenate(scores),
+    )
+
+
+def box_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Intersection over union of boxes `(..., 4)` `cxcywh`, broadcast (C: box.c:box_iou).
+
+    Boxes that only touch, and a union of 0, give 0.
+    """
+    a, b = np.asarray(a, np.float32), np.asarray(b, np.float32)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        low = np.maximum(a[..., :2] - a[..., 2:] / 2, b[..., :2] - b[..., 2:] / 2)
+        high = np.minimum(a[..., :2] + a[..., 2:] / 2, b[..., :2] + b[..., 2:] / 2)
+        sides = high - low
+        shared = np.where((sides < 0).any(-1), np.float32(0), sides[..., 0] * sides[..., 1])
+        union = a[..., 2] * a[..., 3] + b[..., 2] * b[..., 3] - shared
+        return np.where((shared == 0) | (union == 0), np.float32(0), shared / union)
+
+
+def distance_term(a: np.ndarray, b: np.ndarray, beta: float) -> np.ndarray:
+    """`(d2 / c2) ** beta`: the squared distance of the centres over the enclosing box's diagonal.
+
+    C: box.c:box_diou (beta .6) and box_diounms, of AlexeyAB.
+    """
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        low = np.minimum(a[..., :2] - a[..., 2:] / 2, b[..., :2] - b[..., 2:] / 2)
+        high = np.maximum(a[..., :2] + a[..., 2:] / 2, b[..., :2] + b[..., 2:] / 2)
+        diagonal = ((high - low) ** 2).sum(-1)
+        distance = ((a[..., :2] - b[..., :2]) ** 2).sum(-1)
+        ratio = (distance / diagonal).astype(np.float64) ** beta
+        return np.where(diagonal == 0, np.float32(0), ratio.astype(np.float32))
+
+
+def suppress(
+    detections: Detections, thresh: float, kind: str = "default", beta: float = 0.6
+) -> Detections:
+    """Non-maximum suppression for each class alone; the result is in C's order.
+
+    A box loses its score of a class where a better one, that kept its own, overlaps it by more
+    than `thresh`. Boxes of objectness 0 are dropped. C: box.c:do_nms_sort, diounms_sort.
+
+    Args:
+        detections: not changed.
+        thresh: the largest overlap of two boxes that are kept, 0 or more.
+        kind: "default" and "cornersnms" compare the IoU, "greedynms" the IoU less
+            `(d2 / c2) ** 0.6`, "diounms" the IoU less `(d2 / c2) ** beta`.
+        beta: see `kind`.
+    """
+    exponent = {"greedynms": 0.6, "diounms": beta}.get(kind)
+    found = detections.take(_with_objectness(detections.objectness))
+    scores = found.scores
+    first, second = _overlapping(found.boxes, scores.any(1), thresh, exponent)
+    order = np.arange(len(found))
+    place = np.empty_like(order)
+    original = scores.copy()
+    for k in np.flatnonzero(scores.any(0)):
+        # PARITY: C sorts the whole array once for each class, stably: that is the order in which
+        # it prints, and in which equal scores suppress each other (box.c:do_nms_sort).
+        order = order[np.argsort(-original[order, k], kind="stable")]
+        alive = (original[first, k] > 0) & (original[second, k] > 0)
+        a, b = first[alive], second[alive]
+        if not a.size:
+            continue
+        place[order] = np.arange(len(order))
+        swap = place[a] > place[b]
+        better, worse = np.where(swap, b, a), np.where(swap, a, b)
+        scores[_suppressed(better, worse, len(found)), k] = 0
+    return found.take(order)
+
+
+def suppress_boxes(detections: Detections, thresh: float) -> Detections:
+    """Non-maximum suppression by objectness, all classes at once (C: box.c:do_nms_obj).
+
+    The result is in order of the original objectness; suppressed boxes have 0 everywhere.
+    """
+    found = detections.take(_with_objectness(detections.objectness))
+    found = found.take(np.argsort(-found.objectness, kind="stable"))
+    everything = np.ones(len(found), bool)
+    a, b = _overlapping(found.boxes, everything, thresh, None)
+    gone = _suppressed(np.minimum(a, b), np.maximum(a, b), len(found))
+    found.objectness[gone] = 0
+    found.scores[gone] = 0
+    return found
+
+
+def _with_objectness(objectness: np.ndarray) -> np.ndarray:
+    """The boxes of objectness other than 0, in the order C's swapping leaves them in.
+
+    PARITY: each box of objectness 0 is replaced by the last that has one (box.c:do_nms_sort).
+    """
+    good = objectness != 0
+    count = int(good.sum())
+    index = np.arange(count)
+    index[~good[:count]] = (np.flatnonzero(good[count:]) + count)[::-1]
+    return index
+
+
+def _overlapping(
+    boxes: np.ndarray, wanted: np.ndarray, thresh: float, exponent: float | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The pairs of `wanted` boxes that overlap by more than `thresh`, as two index arrays."""
+    index = np.flatnonzero(wanted)
+    with np.errstate(invalid="ignore", over="ignore"):
+        left = boxes[index, 0] - boxes[index, 2] / 2
+        index = index[np.argsort(left, kind="stable")]
+        chosen = boxes[index]
+        left = chosen[:, 0] - chosen[:, 2] / 2
+        # An IoU above thresh needs a shared width of more than thresh * width.
+        reach = left + chosen[:, 2] * np.float32(1.0001 - 0.999 * min(max(thresh, 0.0), 1.0))
+    ends = np.searchsorted(left, reach, side="right")
+    counts = np.maximum(ends - np.arange(len(index)) - 1, 0)
+    pairs: list[tuple[np.ndarray, np.ndarray]] = []
+    start, total = 0, np.concatenate([[0], np.cumsum(counts)])
+    while start < len(index):
+        stop = max(int(np.searchsorted(total, total[start] + CHUNK, side="right")) - 1, start + 1)
+        rows = np.repeat(np.arange(start, stop), counts[start:stop])
+        columns = np.arange(len(rows)) - (total[rows] - total[start]) + rows + 1
+        near = np.abs(chosen[rows, 1] - chosen[columns, 1]) * 2 <= (
+            chosen[rows, 3] + chosen[columns, 3]
+        )
+        rows, columns = rows[near], columns[near]
+        overlap = box_iou(chosen[rows], chosen[columns])
+        close = overlap > np.float32(thresh)
+        rows, columns = rows[close], columns[close]
+        if exponent is not None:
+            less = distance_term(chosen[rows], chosen[columns], exponent)
+            close = overlap[close] - less > np.float32(thresh)
+            rows, columns = rows[close], columns[close]
+        pairs.append((index[rows], index[columns]))
+        start = stop
+    if not pairs:
+        return index, index
+    return np.concatenate([a for a, _ in pairs]), np.concatenate([b for _, b in pairs])
+
+
+def _suppressed(better: np.ndarray, worse: np.ndarray, count: int) -> np.ndarray:
+    """Which of `count` boxes a better kept one suppresses, given all pairs that overlap.
+
+    In each round the boxes that no undecided better one overlaps are kept, and end those
+    they overlap; the greedy loop in C decides the same.
+    """
+    gone = np.zeros(count, bool)
+    while better.size:
+        doubtful = np.zeros(count, bool)
+        doubtful[worse] = True
+        gone[worse[~doubtful[better]]] = True
+        left = doubtful[better] & ~gone[better] & ~gone[worse]
+        better, worse = better[left], worse[left]
+    return gone
+
+
+def undo_letterbox(
+    detections: Detections, used: tuple[int, int], network: tuple[int, int]
+) -> Detections:
+    """Boxes relative to the image, of boxes relative to the network's input it was fitted into.
+
+    Args:
+        detections: boxes relative to the input; not changed.
+        used: the width and height that the image takes in the middle of the input.
+        network: the input's width and height.
+    """
+    size, whole = np.array(used), np.array(network)
+    # PARITY: the border is taken as half of what is left over; where that is odd, the image
+    # really stands half a pixel further left (C: yolo_layer.c:correct_yolo_boxes).
+    border = (whole - size) / 2 / whole
+    boxes = np.empty_like(detections.boxes)
+    boxes[:, :2] = (detections.boxes[:, :2] - border) / (size / whole).astype(np.float32)
+    boxes[:, 2:] = detections.boxes[:, 2:] * (whole / size).astype(np.float32)
+    return Detections(boxes, detections.objectness, detections.scores)
