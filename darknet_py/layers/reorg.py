@@ -48,12 +48,9 @@ class Reorg(Layer):
         if options.extra:
             self.out_shape = Shape(shape.size + options.extra, 0, 0)
             return
-        fits = not (options.reverse and channels % stride**2)
-        if not options.reverse:
-            fits = height % stride == 0 and width % stride == 0
-        if not options.flatten:
-            fits = fits and channels % stride**2 == 0
-        if not fits:
+        needs_sides = not options.reverse and (height % stride or width % stride)
+        needs_channels = channels % stride**2 and (options.reverse or not options.flatten)
+        if needs_sides or needs_channels:
             raise self.section.error(
                 f"stride={stride} does not fit {shape}: width and height must be multiples of "
                 f"{stride} and channels of {stride**2}",
@@ -69,25 +66,21 @@ class Reorg(Layer):
         (x,) = inputs
         options, stride = self.options, self.options.stride
         channels, height, width = x.shape[1:]
-        if options.flatten:
-            matrix = (height * width, channels) if options.reverse else (channels, height * width)
-            x = x.reshape(-1, *matrix).transpose(1, 2).reshape(x.shape)
-        if options.extra:
-            return F.pad(flat(x), (0, options.extra))
         few = channels // stride**2
         if options.flatten:
-            moved = x
-        elif options.reverse:
-            parts = x.reshape(-1, stride, stride, few, height, width)
-            moved = parts.permute(0, 3, 4, 1, 5, 2)
-        else:
+            matrix = (height * width, channels) if options.reverse else (channels, height * width)
+            x = x.reshape(-1, *matrix).transpose(1, 2)
+        elif options.reverse and not options.extra:
+            x = x.reshape(-1, stride, stride, few, height, width).permute(0, 3, 4, 1, 5, 2)
+        elif not options.extra:
             # PARITY: the input is read as if it were (c / s^2, h s, w s), which mixes rows and
             # channels; the YOLOv2 weights were trained so (C: blas.c:reorg_cpu).
-            parts = x.reshape(-1, few, height, stride, width, stride)
-            moved = parts.permute(0, 3, 5, 1, 2, 4)
+            x = x.reshape(-1, few, height, stride, width, stride).permute(0, 3, 5, 1, 2, 4)
+        if options.extra:
+            return F.pad(flat(x), (0, options.extra))
         if options.reverse:
-            return moved.reshape(-1, few, height * stride, width * stride)
-        return moved.reshape(-1, channels * stride**2, height // stride, width // stride)
+            return x.reshape(-1, few, height * stride, width * stride)
+        return x.reshape(-1, channels * stride**2, height // stride, width // stride)
 
     def row(self) -> str:
         """As reorg_layer.c:make_reorg_layer, AlexeyAB's reorg_old_layer.c, print it."""
