@@ -66,6 +66,9 @@ class Dialect:
     classify_fit: Literal["letterbox", "crop"]
     """How `classifier predict` fits an image: classifier.c:predict_classifier, pjreddie
     letterbox, AlexeyAB the shorter side to the network's, and the middle of that."""
+    bit_weights: bool
+    """Whether commands that answer cut the weights of `xnor=1` layers to their signs for good:
+    AlexeyAB, network.c:calculate_binary_weights; pjreddie has no such function."""
     classify_leaves: bool
     """Whether `classifier predict` answers only with the leaves of a class tree:
     classifier.c:predict_classifier, pjreddie yes, AlexeyAB no."""
@@ -89,6 +92,7 @@ PJREDDIE = Dialect(
     box_thickness=0.006,
     draws_best_class=False,
     classify_fit="letterbox",
+    bit_weights=False,
     classify_leaves=True,
 )
 ALEXEYAB = Dialect(
@@ -109,6 +113,7 @@ ALEXEYAB = Dialect(
     box_thickness=0.002,
     draws_best_class=True,
     classify_fit="crop",
+    bit_weights=True,
     classify_leaves=False,
 )
 DIALECTS = {dialect.name: dialect for dialect in (PJREDDIE, ALEXEYAB)}

@@ -1,0 +1,262 @@
+"""Classify pictures: which of a network's classes, and how probable (C: classifier.c)."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Sequence
+from typing import Literal, TypeAlias, get_args, overload
+
+import numpy as np
+import torch
+
+from darknet_py import image as images
+from darknet_py.bit_weights import use_bit_weights
+from darknet_py.datafile import Tree, read_names
+from darknet_py.dialect import Dialect
+from darknet_py.errors import CfgError, DarknetError, DarknetWarning, ImageError
+from darknet_py.layers.softmax import Softmax
+from darknet_py.network import Network
+from darknet_py.results import Classification
+from darknet_py.weights import load_weights
+
+Picture: TypeAlias = str | os.PathLike[str] | np.ndarray
+"""A file, or an array `(height, width, channels)`, uint8, RGB."""
+Fit: TypeAlias = Literal["letterbox", "crop", "resize_min", "squash"]
+"""How a picture becomes the network's input; docs/images.md."""
+BATCH = 16
+"""How many pictures run at once."""
+
+
+class Classifier:
+    """A network that scores whole pictures.
+
+    >>> classifier = Classifier.load("tiny.cfg", "tiny.weights", "imagenet.shortnames.list")
+    >>> classifier.classify("dog.jpg", top=1)
+    [Classification(class_id=14, name='malamute', probability=0.1418...)]
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        names: Sequence[str] | None = None,
+        preprocess: Fit | None = None,
+        *,
+        half: bool = False,
+    ) -> None:
+        """Take a network that holds its weights.
+
+        Args:
+            network: with an image as input and one probability for each class as output.
+            names: of the classes, in order; None: their numbers. Of a longer list the first ones
+                count, as in C: ImageNet's names 21842 classes, of which most networks know 1000.
+            preprocess: how pictures are fitted to the input. "letterbox" keeps the aspect ratio
+                on grey, "crop" cuts the middle out of the picture resized by its shorter side,
+                "resize_min" resizes the network to that, "squash" stretches. None: as the
+                dialect's `classifier predict` does.
+            half: calculate with 16 bits: bfloat16 on the CPU, float16 elsewhere.
+
+        Raises:
+            DarknetError: the network is no classifier, or `preprocess` is none of these.
+        """
+        self.network, self.half = network, half
+        self.preprocess: Fit = preprocess or network.dialect.classify_fit
+        if self.preprocess not in get_args(Fit):
+            known = ", ".join(get_args(Fit))
+            raise DarknetError(f"preprocess must be one of {known}, got {preprocess!r}")
+        head, last = network.sections[0], network[network.output_index]
+        if network.heads:
+            raise CfgError(f"{head.path}: finds objects and is no classifier: use Detector")
+        if not network.image.is_image:
+            raise CfgError(f"{head.path}: takes {network.image} values and no picture")
+        self.classes = last.out_shape.size
+        self.names = _fit_names(names, self.classes)
+        trees = [layer.tree for layer in network if isinstance(layer, Softmax) and layer.tree]
+        self.tree: Tree | None = trees[-1] if trees else None
+
+    @classmethod
+    def load(
+        cls,
+        cfg: str | os.PathLike[str],
+        weights: str | os.PathLike[str],
+        names: Sequence[str] | str | os.PathLike[str] | None = None,
+        *,
+        dialect: str | Dialect | None = None,
+        device: str | torch.device | None = None,
+        preprocess: Fit | None = None,
+        half: bool = False,
+    ) -> Classifier:
+        """The classifier of a .cfg and a .weights file.
+
+        Args:
+            cfg: the network's .cfg file.
+            weights: its .weights file.
+            names: the classes' names, as a list or a file with one a line; None: their numbers.
+            dialect: "pjreddie" or "alexeyab"; None: found from the cfg.
+            device: where it runs; None: on the GPU, if PyTorch finds one.
+            preprocess: how pictures are fitted to the input, see `Classifier`.
+            half: calculate with 16 bits, see `Classifier`.
+
+        Raises:
+            DarknetError: a file is wrong, or there is no such device.
+        """
+        if isinstance(names, str | os.PathLike):
+            names = read_names(names)
+        network = Network.from_cfg(cfg, dialect, initialize=False)
+        classifier = cls(network, names, preprocess, half=half)
+        load_weights(network, weights)
+        if network.dialect.bit_weights:
+            use_bit_weights(network)
+        network.to(_find_device(device))
+        return classifier
+
+    @overload
+    def classify(  # type: ignore[overload-overlap]  # a str is a sequence of str, too
+        self, image: Picture, top: int = 5
+    ) -> list[Classification]: ...
+
+    @overload
+    def classify(self, image: Sequence[Picture], top: int = 5) -> list[list[Classification]]: ...
+
+    def classify(
+        self, image: Picture | Sequence[Picture], top: int = 5
+    ) -> list[Classification] | list[list[Classification]]:
+        """The `top` most probable classes, best first; a list of them for a list of pictures.
+
+        Raises:
+            ImageError: a picture cannot be read, or has not the network's channels.
+        """
+        if top < 1:
+            raise DarknetError(f"top must be at least 1, got {top}")
+        if isinstance(image, str | os.PathLike | np.ndarray):
+            return self._best(self.predict([image])[0], top)
+        return [self._best(row, top) for row in self.predict(image)]
+
+    def _best(self, scores: np.ndarray, top: int) -> list[Classification]:
+        return [Classification(i, self.names[i], float(scores[i])) for i in top_k(scores, top)]
+
+    def predict(self, pictures: Sequence[Picture]) -> np.ndarray:
+        """Every class's probability for each picture, `(pictures, classes)`.
+
+        With a class tree a probability is multiplied by those of the classes above it.
+
+        Raises:
+            ImageError: a picture cannot be read, or has not the network's channels.
+        """
+        out = np.empty((len(pictures), self.classes), np.float32)
+        step = 1 if self.preprocess == "resize_min" else BATCH  # sizes differ from one to the next
+        for start in range(0, len(pictures), step):
+            inputs = [self.prepare(picture) for picture in pictures[start : start + step]]
+            out[start : start + step] = self.run(np.concatenate(inputs))
+        return out
+
+    def prepare(self, picture: Picture) -> np.ndarray:
+        """A picture as the network's input, float32 `(1, channels, height, width)`."""
+        shape = self.network.image
+        pixels = images.to_float(_load(picture, shape.channels))
+        if self.preprocess == "letterbox":
+            pixels = images.letterbox(pixels, shape.width, shape.height)
+        elif self.preprocess == "squash":
+            pixels = images.resize(pixels, shape.width, shape.height)
+        else:
+            pixels = images.resize_min(pixels, shape.width)
+            if self.preprocess == "crop":
+                pixels = images.crop_middle(pixels, shape.width, shape.height)
+        return images.to_planar(pixels)
+
+    @torch.inference_mode()
+    def run(self, inputs: np.ndarray) -> np.ndarray:
+        """The probabilities for prepared inputs, `(batch, channels, height, width)`.
+
+        Raises:
+            CfgError: a layer cannot take images of this size.
+        """
+        network, before = self.network, self.network.image
+        size = inputs.shape[2:]
+        device = next((p.device for p in network.parameters()), torch.device("cpu"))
+        dtype = torch.bfloat16 if device.type == "cpu" else torch.float16
+        x = torch.from_numpy(inputs).to(device)
+        if size != (before.height, before.width):
+            network.resize(*size)
+        try:
+            with torch.autocast(device.type, dtype, enabled=self.half):
+                (y,) = network.run(x)
+        finally:
+            if size != (before.height, before.width):
+                network.resize(before.height, before.width)
+        scores: np.ndarray = y.float().flatten(1).cpu().numpy().copy()
+        if self.tree is not None:
+            multiply_down(scores, self.tree, leaves_only=network.dialect.classify_leaves)
+        return scores
+
+
+def multiply_down(scores: np.ndarray, tree: Tree, *, leaves_only: bool) -> None:
+    """Make each class's share of its group a probability of its own, in place.
+
+    `scores` are `(n, classes)`. With `leaves_only` classes that have others below them get 0.
+    C: tree.c:hierarchy_predictions.
+    """
+    for start, size in tree.groups:
+        parent = tree.parents[start]
+        if parent >= 0:
+            scores[:, start : start + size] *= scores[:, parent, None]
+    if leaves_only:
+        scores[:, : len(tree)][:, ~np.array(tree.leaves)] = 0
+
+
+def top_k(scores: np.ndarray, count: int) -> list[int]:
+    """The indices of the largest scores, best first.
+
+    PARITY: of equal scores a later one may come first, when a better one moved the earlier one
+    down (C: utils.c:top_k).
+    """
+    count = min(count, scores.size)
+    least = np.partition(scores, scores.size - count)[scores.size - count]
+    best: list[int] = []
+    for candidate in np.flatnonzero(~(scores < least)).tolist():
+        current = candidate
+        for place, held in enumerate(best):
+            if scores[current] > scores[held]:
+                best[place], current = current, held
+        if len(best) < count:
+            best.append(current)
+    return best
+
+
+def _load(picture: Picture, channels: int) -> np.ndarray:
+    if not isinstance(picture, np.ndarray):
+        return images.load_image(picture, channels)
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != channels:
+        raise ImageError(
+            f"a picture must be a uint8 array (height, width, {channels}), "
+            f"got {picture.dtype} {picture.shape}"
+        )
+    if not picture.size:
+        raise ImageError(f"a picture must have pixels, got shape {picture.shape}")
+    return picture
+
+
+def _fit_names(names: Sequence[str] | None, classes: int) -> list[str]:
+    """A name for each class; numbers, where the list is too short to be this network's."""
+    numbers = [str(number) for number in range(classes)]
+    if names is None:
+        return numbers
+    if len(names) < classes:
+        warnings.warn(
+            f"{len(names)} names for {classes} classes: the classes are numbered instead",
+            DarknetWarning,
+            stacklevel=3,
+        )
+        return numbers
+    return list(names[:classes])
+
+
+def _find_device(device: str | torch.device | None) -> torch.device:
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(device)
+        torch.empty(1, device=found)
+    except (RuntimeError, AssertionError) as error:
+        raise DarknetError(f"no device {device!s}: {str(error).splitlines()[0]}") from None
+    return found
