@@ -77,6 +77,8 @@ class Route(Layer):
         o, count = self.out_shape, len(self.sources)
         tabs = "\t\t            " if count == 1 else "\t            " if count < 4 else "\t    "
         part = f"{self.group_id}/{self.groups}" if self.groups > 1 else "   "
+        if not o.is_image:
+            names += " The width and height of the input layers are different. \n"
         return (
             f"route {names} {tabs}           {part} -> "
             f"{o.width:4d} x{o.height:4d} x{o.channels:4d} "

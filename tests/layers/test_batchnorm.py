@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+import torch
+from helpers import assert_close, build, ramp
+
+from darknet_py.errors import CfgError
+
+
+@pytest.mark.parametrize("dialect", ["pjreddie", "alexeyab"])
+def test_matches_the_c_loops(dialect):
+    x = ramp(2, 3, 5, 7)
+    network = build("[batchnorm]", dialect=dialect)
+    network[0].normalizer.rolling_variance[1] = 2e-5
+    a = {name: t.detach().double().numpy() for name, t in network[0].arrays()}
+    expected = np.empty((2, 3, 5, 7))
+    for b, c, i, j in np.ndindex(2, 3, 5, 7):
+        variance = a["rolling_variance"][c]
+        deviation = np.sqrt(variance) + 1e-6 if dialect == "pjreddie" else np.sqrt(variance + 1e-5)
+        value = (float(x[b, c, i, j]) - a["rolling_mean"][c]) / deviation * a["scales"][c]
+        expected[b, c, i, j] = value + (a["biases"][c] if dialect == "alexeyab" else 0)
+    assert_close(network(x)[0], expected)
+
+
+def test_only_alexeyab_stores_biases():
+    names = {
+        dialect: [name for name, _ in build("[batchnorm]", dialect=dialect)[0].arrays()]
+        for dialect in ("pjreddie", "alexeyab")
+    }
+    assert names["pjreddie"] == ["scales", "rolling_mean", "rolling_variance"]
+    assert names["alexeyab"] == ["biases", *names["pjreddie"]]
+
+
+@pytest.mark.parametrize("dialect", ["pjreddie", "alexeyab"])
+def test_folded_arrays_do_the_same_work(dialect):
+    layer = build("[conv]\nbatch_normalize=1\nfilters=4\nactivation=linear", dialect=dialect)[0]
+    x = ramp(2, 3, 5, 7)
+    weights, biases = layer.normalizer.fold(layer.weights, layer.biases)
+    assert_close(torch.nn.functional.conv2d(x, weights, biases).detach(), layer(x).detach())
+
+
+def test_row():
+    assert build("[batchnorm]", shape=(4, 13, 17))[0].row() == (
+        "Batch Normalization Layer: 17 x 13 x 4 image"
+    )
+
+
+def test_needs_an_image():
+    with pytest.raises(CfgError) as error:
+        build("[batchnorm]", shape=(6,))
+    assert str(error.value) == (
+        "test.cfg:5: [batchnorm]: the layer before must give an image (width, height, channels)"
+    )
