@@ -4,8 +4,9 @@ import torch
 from helpers import assert_close, build, ramp
 from recurrent import arrays, convolution, leaky, logistic
 
+from darknet_py.cfg import parse_cfg
 from darknet_py.errors import CfgError
-from darknet_py.network import find_dialect
+from darknet_py.network import Network, find_dialect
 
 BODY = "[conv_lstm]\nactivation=leaky\nsize=3\npad=1\n"
 
@@ -79,9 +80,6 @@ def test_the_cell_is_limited(keys, limit):
 
 
 def test_the_limit_grows_with_time_steps():
-    from darknet_py.cfg import parse_cfg
-    from darknet_py.network import Network
-
     head = "[net]\nheight=4\nwidth=5\nchannels=3\ntime_steps=4\n"
     assert Network(parse_cfg(head + BODY))[0].limit == 128
 

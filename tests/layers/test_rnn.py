@@ -6,9 +6,7 @@ import torch
 from helpers import assert_close, build, ramp
 from recurrent import arrays, connected, leaky, logistic
 
-from darknet_py.cfg import parse_cfg
 from darknet_py.errors import CfgError, DarknetWarning
-from darknet_py.network import Network, find_dialect
 
 
 def naive(layer, steps, dialect, hidden, own, shortcut):
@@ -130,9 +128,8 @@ def test_inputs_of_another_size_are_an_error():
     assert network(ramp(1, 3, 2, 2))[0].shape == (1, 4)
 
 
-def test_hidden_alone_is_no_sign_of_alexeyab():
-    body = "[net]\ninputs=6\n[rnn]\noutput=4\nhidden=4\n"
-    assert find_dialect(parse_cfg(body)).name == "pjreddie"
-    assert find_dialect(parse_cfg(body + "logistic=1")).name == "alexeyab"
-    with pytest.warns(DarknetWarning, match="'hidden' is not read in dialect pjreddie"):
-        Network(parse_cfg(body))
+def test_pjreddie_does_not_read_hidden():
+    message = "'hidden' is not read in dialect pjreddie and is ignored$"
+    with pytest.warns(DarknetWarning, match=message):
+        network = build("[rnn]\noutput=4\nhidden=3", shape=(6,), dialect="pjreddie")
+    assert network[0].hidden == 4
