@@ -152,7 +152,12 @@ class Network(nn.Module):
         return cast("Layer", self.layers[index])
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Every layer's output, in order."""
+        """Every layer's output, in order.
+
+        Raises:
+            DarknetError: `x` is not of the network's channels, or inputs.
+        """
+        self._check_input(x)
         outputs: list[Tensor] = []
         for layer in self:
             outputs.append(layer(*(x if i < 0 else outputs[i] for i in layer.sources)))
@@ -161,17 +166,33 @@ class Network(nn.Module):
     def run(self, x: Tensor, wanted: Iterable[int] | None = None) -> list[Tensor]:
         """The outputs of the layers `wanted` (None: the last that is no [cost]), in that order.
 
-        Each other output is freed after its last reader.
+        A negative number counts back from the end. Each other output is freed after its last
+        reader; the layers behind the last one wanted do not run.
+
+        Raises:
+            DarknetError: `x` is not of the network's channels, or inputs.
         """
-        wanted = [self.output_index] if wanted is None else list(wanted)
-        last_reader = _last_readers(list(self))
+        self._check_input(x)
+        numbers = range(len(self))
+        wanted = [self.output_index] if wanted is None else [numbers[i] for i in wanted]
+        layers = list(self)[: max(wanted, default=-1) + 1]
+        last_reader = _last_readers(layers)
         outputs: dict[int, Tensor] = {-1: x}
-        for index, layer in enumerate(self):
+        for index, layer in enumerate(layers):
             outputs[index] = layer(*(outputs[i] for i in layer.sources))
             for source in {index, *layer.sources}:
                 if last_reader.get(source, -1) <= index and source not in wanted:
                     del outputs[source]
         return [outputs[index] for index in wanted]
+
+    def _check_input(self, x: Tensor) -> None:
+        dimensions = 4 if self.image.is_image else 2
+        if x.dim() != dimensions or x.shape[1] != self.image.channels:
+            sides = ", height, width" if self.image.is_image else ""
+            raise DarknetError(
+                f"the network's input must be (batch, {self.image.channels}{sides}), "
+                f"got {tuple(x.shape)}"
+            )
 
     @property
     def output_index(self) -> int:
