@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -118,3 +119,14 @@ def format_labels(detections: Detections, thresh: float) -> str:
             x, y, width, height = box.tolist()
             lines.append(f"{best} {x:2.4f} {y:2.4f} {width:2.4f} {height:2.4f}\n")
     return "".join(lines)
+
+
+def label_path(image: str) -> Path:
+    """The label file of an image: beside it, or in the `labels` folder of COCO's and VOC's layout.
+
+    C: AlexeyAB's utils.c:replace_image_to_label.
+    """
+    slashes = image.replace("\\", "/")
+    for year in ("train2017", "val2017", "train2014", "val2014"):
+        slashes = slashes.replace(f"/images/{year}/", f"/labels/{year}/")
+    return Path(slashes.replace("/JPEGImages/", "/labels/")).with_suffix(".txt")

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import time
 from argparse import Namespace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from darknet_py.cli.arguments import Command
 from darknet_py.cli.flags import (
@@ -23,10 +30,152 @@ from darknet_py.cli.flags import (
     nms,
     thresh,
 )
+from darknet_py.cli.inputs import for_each_image, write_text
+from darknet_py.cli.model import (
+    choose_device,
+    detector_names,
+    open_data,
+    print_loading,
+    resolve,
+)
+from darknet_py.errors import DarknetError
+
+if TYPE_CHECKING:
+    from darknet_py.boxes import Detections
+    from darknet_py.detector import Detector
+
+PICTURES = (".bmp", ".jpeg", ".jpg", ".png")
+LAYER_NUMBERS = {"region": 27, "yolo": 28, "Gaussian_yolo": 29}
+"""What AlexeyAB's fork calls the types of heads (darknet.h: LAYER_TYPE)."""
 
 
-def _detect(args: Namespace) -> int:
-    return 0
+@dataclass(frozen=True)
+class Style:
+    """Where the four commands differ."""
+
+    thresh: dict[str, float]
+    nms: float
+    picture: str = "predictions"
+    first_yolo: bool = False
+    """YOLOv1's commands: the image is stretched, and the forks print alike."""
+
+
+def _run(style: Style, args: Namespace) -> int:
+    from darknet_py.detector import Detector
+
+    data = open_data(args, "cfg/coco.data")
+    detector = Detector.load(
+        resolve(args.cfg),
+        resolve(args.weights),
+        dialect=args.dialect,
+        device=choose_device(args),
+        thresh=args.thresh,
+        nms=style.nms if args.nms is None else args.nms,
+        hier=args.hier,
+        letterbox=True if args.letter_box else False if style.first_yolo else None,
+        half=args.half,
+    )
+    if args.thresh is None:
+        detector.thresh = style.thresh[detector.network.dialect.name]
+    detector.names = detector_names(args, data, detector.classes)
+    picture, json = _outputs(args.out, style, detector)
+    print_loading(detector.network, args)
+    frames: list[str] = []
+    answer = partial(_answer, detector, style, args, picture, None if json is None else frames)
+    try:
+        return for_each_image(args.image, answer)
+    finally:
+        if json is not None:
+            from darknet_py.results import format_json_file
+
+            write_text(json, format_json_file(frames))
+
+
+def _outputs(out: str | None, style: Style, detector: Detector) -> tuple[Path, Path | None]:
+    """The picture and the JSON file to write."""
+    picture, json = Path(f"{style.picture}.jpg"), None
+    if out is not None:
+        suffix = Path(out).suffix.lower()
+        alexeyab = detector.network.dialect.name == "alexeyab"
+        if suffix == ".json" or (alexeyab and suffix not in PICTURES):
+            json = Path(out)
+        else:
+            picture = Path(out if suffix in PICTURES else f"{out}.jpg")
+    for path in (picture, json):
+        if path is not None and not os.access(path.parent, os.W_OK):
+            raise DarknetError(f"{path}: cannot be written: no such folder, or no right to")
+    return picture, json
+
+
+def _answer(
+    detector: Detector,
+    style: Style,
+    args: Namespace,
+    picture: Path,
+    frames: list[str] | None,
+    path: str,
+) -> Callable[[], None]:
+    from darknet_py import image as images
+    from darknet_py import results
+    from darknet_py.inputs import read_picture
+
+    pixels = read_picture(path, detector.network.image.channels)
+    height, width = pixels.shape[:2]
+    inputs = detector.prepare(pixels)
+    start = time.perf_counter()
+    outputs = [output[0] for output in detector.run(inputs)]
+    seconds = time.perf_counter() - start
+    found = _find(detector, detector.boxes(outputs, (height, width)), style)
+    names, dialect = detector.names, detector.network.dialect
+    drawn = images.draw_detections(pixels, found, names, detector.thresh, dialect)
+    images.save_image(drawn, picture)
+    if frames is not None:
+        objects = results.list_detections(found, names, width, height, 0.005)
+        frames.append(results.format_json(objects, len(frames) + 1, path))
+    if args.save_labels:
+        write_text(results.label_path(path), results.format_labels(found, detector.thresh))
+    size = (width, height) if args.ext_output else None
+    lines = list(_lines(detector, style, found, f"{path}: Predicted in", seconds, size))
+    return partial(print, "\n".join(lines))
+
+
+def _find(detector: Detector, boxes: Detections, style: Style) -> Detections:
+    found = detector.clean(boxes)
+    if not (style.first_yolo and detector.network.dialect.name == "alexeyab"):
+        return found
+    import numpy as np
+
+    # PARITY: here AlexeyAB's fork suppresses through a list of indices: the boxes stay where
+    # they were (C: AlexeyAB's box.c:do_nms_sort_v2).
+    numbers = np.arange(1, len(boxes) + 1, dtype=np.float32)
+    found = detector.clean(type(boxes)(boxes.boxes, numbers, boxes.scores))
+    order = np.argsort(found.objectness)
+    return type(boxes)(found.boxes[order], boxes.objectness, found.scores[order])
+
+
+def _lines(
+    detector: Detector,
+    style: Style,
+    found: Detections,
+    predicted: str,
+    seconds: float,
+    size: tuple[int, int] | None,
+) -> Iterator[str]:
+    """What C prints on one image."""
+    from darknet_py.cli.report import alexeyab_boxes, best_boxes, pjreddie_boxes
+
+    alexeyab = detector.network.dialect.name == "alexeyab"
+    if alexeyab and not style.first_yolo:
+        for head in detector.network.heads:
+            if head.section.type in LAYER_NUMBERS:
+                number = LAYER_NUMBERS[head.section.type]
+                yield f" Detection layer: {head.index} - type = {number} "
+        yield f"{predicted} {seconds * 1000:f} milli-seconds."
+        yield from alexeyab_boxes(found, detector.names, detector.thresh, size)
+    else:
+        yield f"{predicted} {seconds:f} seconds."
+        report = best_boxes if alexeyab else pjreddie_boxes
+        yield from report(found, detector.names, detector.thresh, size)
 
 
 _COMMON = (EXT_OUTPUT, OUT, SAVE_LABELS, LETTERBOX)
@@ -37,27 +186,27 @@ DETECT = Command(
     "Find objects in an image and draw them into predictions.jpg.",
     (CFG, WEIGHTS, IMAGES),
     (thresh("pjreddie 0.5, alexeyab 0.24"), HIER, nms("0.45"), *_COMMON, *_REST, *DETECTOR_ONLY),
-    _detect,
+    partial(_run, Style({"pjreddie": 0.5, "alexeyab": 0.24}, 0.45)),
 )
 TEST = Command(
     "detector test",
     "Find objects in an image, with the names of a .data file, and draw them into predictions.jpg.",
     (DATA, CFG, WEIGHTS, IMAGES),
     (thresh("pjreddie 0.5, alexeyab 0.25"), HIER, nms("0.45"), *_COMMON, *_REST, *DETECTOR_ONLY),
-    _detect,
+    partial(_run, Style({"pjreddie": 0.5, "alexeyab": 0.25}, 0.45)),
 )
 YOLO = Command(
     "yolo test",
-    "Find the VOC classes with a YOLOv1 network; the image is stretched to the network's size.",
+    "Find the VOC classes with a YOLOv1 network. The image is stretched to the network's size.",
     (CFG, WEIGHTS, IMAGES),
     (thresh("0.2"), HIER, nms("0.4"), *_COMMON, *_REST),
-    _detect,
+    partial(_run, Style({"pjreddie": 0.2, "alexeyab": 0.2}, 0.4, first_yolo=True)),
 )
 COCO = Command(
     "coco test",
-    "Find the COCO classes with a YOLOv1 network; the image is stretched to the network's size, "
+    "Find the COCO classes with a YOLOv1 network. The image is stretched to the network's size, "
     "and drawn into prediction.jpg.",
     (CFG, WEIGHTS, IMAGES),
     (thresh("0.2"), HIER, nms("0.4"), *_COMMON, *_REST),
-    _detect,
+    partial(_run, Style({"pjreddie": 0.2, "alexeyab": 0.2}, 0.4, "prediction", True)),
 )

@@ -36,7 +36,7 @@ CUDA = (Flag("cuda_debug_sync", idle=True), Flag("benchmark_layers", idle=True))
 WINDOWS = (Flag("dont_show", idle=True), Flag("fullscreen", idle=True))
 """Nothing here opens a window, so that none is waited for."""
 
-EXT_OUTPUT = Flag("ext_output", "print each box in pixels behind its class (dialect alexeyab)")
+EXT_OUTPUT = Flag("ext_output", "print each box in pixels behind its class")
 OUT = Flag(
     "out",
     "the picture to write, without .jpg (default: predictions); a name that ends in .json, and "

@@ -56,6 +56,21 @@ def expand(word: str) -> list[str]:
     return [word]
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all.
+
+    Raises:
+        DarknetError: it cannot be written.
+    """
+    part = path.with_name(f"{path.name}.part")
+    try:
+        part.write_text(text, encoding="utf-8", errors="surrogateescape")
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise DarknetError(f"{path}: cannot be written: {error.strerror}") from None
+
+
 def _numbered(words: Sequence[str]) -> Iterator[tuple[str, int, int]]:
     """Each image with its number and how many there are (0: nobody knows)."""
     if words:

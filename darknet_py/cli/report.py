@@ -15,11 +15,21 @@ if TYPE_CHECKING:
 HIDDEN = "dont_show"
 
 
-def pjreddie_boxes(found: Detections, names: Sequence[str], thresh: float) -> Iterator[str]:
-    """`name: 61%` for each box and each class above `thresh` (C: image.c:draw_detections)."""
-    for scores in found.scores:
+def pjreddie_boxes(
+    found: Detections,
+    names: Sequence[str],
+    thresh: float,
+    size: tuple[int, int] | None,
+) -> Iterator[str]:
+    """`name: 61%` for each box and each class above `thresh`, in order.
+
+    `size` is the image's (width, height) with -ext_output, else None.
+    C: image.c:draw_detections.
+    """
+    for box, scores in zip(found.boxes, found.scores, strict=True):
+        place = _pixels(box, size) if size else ""
         for class_id in np.flatnonzero(scores > np.float32(thresh)).tolist():
-            yield f"{names[class_id]}: {_percent(scores[class_id])}"
+            yield f"{names[class_id]}: {_percent(scores[class_id])}{place}"
 
 
 def alexeyab_boxes(
@@ -28,9 +38,8 @@ def alexeyab_boxes(
     thresh: float,
     size: tuple[int, int] | None,
 ) -> Iterator[str]:
-    """The same, from left to right, each box's best class first; with pixels for `size`.
+    """The same from left to right, each box's best class first.
 
-    `size` is the image's (width, height) with -ext_output, else None.
     C: AlexeyAB's image.c:draw_detections_v3.
     """
     shown = np.array([not name.startswith(HIDDEN) for name in names], bool)
@@ -49,12 +58,17 @@ def alexeyab_boxes(
             yield f"{names[class_id]}: {_percent(scores[class_id])}{place}"
 
 
-def best_boxes(found: Detections, names: Sequence[str], thresh: float) -> Iterator[str]:
-    """`name: 61%` for each box's best class (C: AlexeyAB's image.c:draw_detections)."""
-    for scores in found.scores:
+def best_boxes(
+    found: Detections,
+    names: Sequence[str],
+    thresh: float,
+    size: tuple[int, int] | None,
+) -> Iterator[str]:
+    """`name: 61%` for each box's best class, in order (C: AlexeyAB's image.c:draw_detections)."""
+    for box, scores in zip(found.boxes, found.scores, strict=True):
         best = int(scores.argmax())
         if scores[best] > np.float32(thresh):
-            yield f"{names[best]}: {_percent(scores[best])}"
+            yield f"{names[best]}: {_percent(scores[best])}{_pixels(box, size) if size else ''}"
 
 
 def percent_lines(answers: Iterable[Classification]) -> Iterator[str]:
