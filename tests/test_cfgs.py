@@ -16,6 +16,7 @@ import darknet_py
 from darknet_py.augment import AugmentOptions
 from darknet_py.cfg import find_file, read_cfg
 from darknet_py.dialect import get_dialect
+from darknet_py.layers import Layer
 from darknet_py.network import Network
 from darknet_py.options import parse_options
 from darknet_py.schedule import ScheduleOptions
@@ -29,6 +30,8 @@ FLOATS = {
     "Gaussian_yolov3_BDD": 61_646_347,
     "alexnet": 62_378_344,
     "cifar": 7_687_050,
+    "cifar.test": 7_687_050,
+    "crnn.train": 9_015_808,
     "cspdarknet53": 27_677_512,
     "csresnext50-panet-spp": 57_030_845,
     "darknet": 7_323_480,
@@ -41,8 +44,12 @@ FLOATS = {
     "efficientnet_b0": 4_890_040,
     "enet-coco": 4_808_270,
     "extraction": 23_455_400,
+    "extraction22k": 97_605_650,
     "go": 7_093_761,
+    "go.test": 7_093_761,
     "gru": 1_250_048,
+    "jnet-conv": 18_870_048,
+    "lstm.train": 22_380_800,
     "resnet101": 41_870_248,
     "resnet152": 57_559_976,
     "resnet18": 11_523_496,
@@ -52,8 +59,10 @@ FLOATS = {
     "resnext152-32x4d": 56_730_920,
     "resnext50": 22_312_872,
     "rnn": 8_950_016,
+    "rnn.train": 8_950_016,
     "tiny": 1_046_488,
     "vgg-16": 138_357_544,
+    "vgg-conv": 14_714_688,
     "yolo9000": 48_807_501,
     "yolov1-tiny": 27_099_950,
     "yolov1": 197_328_243,
@@ -61,17 +70,28 @@ FLOATS = {
     "yolov2-tiny": 11_237_145,
     "yolov2-voc": 50_676_061,
     "yolov2": 50_983_561,
+    "yolov3-openimages": 64_807_342,
     "yolov3-spp": 63_052_381,
+    "yolov3-tiny-prn": 4_939_758,
     "yolov3-tiny": 8_858_734,
+    "yolov3-tiny_3l": 9_009_967,
     "yolov3-voc": 61_678_657,
     "yolov3": 62_001_757,
+    "yolov4-csp-swish": 52_986_205,
+    "yolov4-csp-x-mish": 99_847_037,
+    "yolov4-csp-x-swish": 99_847_037,
     "yolov4-csp": 52_986_205,
+    "yolov4-custom": 64_429_405,
+    "yolov4-p5": 70_917_468,
+    "yolov4-p6": 127_717_040,
     "yolov4-tiny-3l": 6_334_045,
+    "yolov4-tiny-custom": 6_062_814,
     "yolov4-tiny": 6_062_814,
     "yolov4": 64_429_405,
     "yolov4x-mish": 99_847_037,
     "yolov7-tiny": 6_241_885,
     "yolov7": 36_974_557,
+    "yolov7x": 71_409_685,
 }
 """How many floats C reads after the header of a whole weights file."""
 
@@ -132,7 +152,7 @@ PUBLISHED = {
         137e6,
         "the authors' model table, table 1 of the paper",
         parameter_tolerance=0.05e6,
-        operation_tolerance=1.5e6,
+        operation_tolerance=0.5e6,
     ),
 }
 
@@ -154,18 +174,17 @@ def billions(network: Network) -> float:
     return sum(x.operations for x in network if x.section.type == "convolutional") / 1e9
 
 
-def golden_of(name: str) -> Golden | None:
-    """What C computed for the cfg of this name, pjreddie's if both forks have it."""
-    for fork in ("pjreddie", "alexeyab"):
-        if (GOLDEN / fork / f"{name}.npz").is_file():
-            return Golden(GOLDEN / fork / f"{name}.json")
-    return None
-
-
 def original_of(name: str) -> Path | None:
-    """The cfg of this name that C ships."""
+    """The cfg of this name that C ships, pjreddie's if both forks have one."""
     paths = [GOLDEN / fork / "cfg" / f"{name}.cfg" for fork in ("pjreddie", "alexeyab")]
     return next((path for path in paths if path.is_file()), None)
+
+
+def golden_of(name: str) -> Golden | None:
+    """What C computed for that cfg."""
+    original = original_of(name)
+    path = original.parent.parent / f"{name}.json" if original else None
+    return Golden(path) if path and path.with_suffix(".npz").is_file() else None
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -199,7 +218,8 @@ def test_files_named_are_packaged(name):
 def test_means_what_the_original_means(name):
     path = original_of(name)
     dialect = get_dialect(path.parent.parent.name)
-    ours = Network.from_cfg(CFG / f"{name}.cfg", dialect, initialize=False)
+    ours = packaged_network(name)
+    assert ours.dialect is dialect
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", darknet_py.DarknetWarning)
         original = Network.from_cfg(path, dialect, initialize=False)
@@ -207,7 +227,14 @@ def test_means_what_the_original_means(name):
             expected = parse_options(schema, original.sections[0], dialect, type(original.net))
             actual = parse_options(schema, ours.sections[0], dialect, type(ours.net))
             assert actual == expected
-    assert ours.net == original.net
+    wide, high = ours.image.width, ours.image.height
+    if wide > 700:  # there the original is kept with a smaller size written in
+        ours = Network.from_cfg(CFG / f"{name}.cfg", initialize=False)
+        ours.resize(original.image.height, original.image.width)
+        original_net = dataclasses.replace(original.net, width=wide, height=high)
+    else:
+        original_net = original.net
+    assert ours.net == original_net
     assert len(ours) == len(original)
     for mine, theirs in zip(ours, original, strict=True):
         assert type(mine) is type(theirs), mine.index
@@ -218,9 +245,13 @@ def test_means_what_the_original_means(name):
         assert shapes == [(array, tensor.shape) for array, tensor in theirs.arrays()], mine.index
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if original_of(n)])
-def test_dialect_is_that_of_the_fork_that_ships_it(name):
-    assert packaged_network(name).dialect.name == original_of(name).parent.parent.name
+def kind_of(layer: Layer, array: str) -> str:
+    """What an array is for those who leave some out; the classifier's biases always count."""
+    if array != "biases" or getattr(layer.options, "filters", 0) == 1000:
+        return array
+    if layer.section.type != "convolutional" or layer.options.batch_normalize:
+        return "batch norm biases"
+    return "depthwise biases" if layer.options.groups > 1 else "convolution biases"
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -229,14 +260,7 @@ def test_classic_network_has_the_published_size(name):
     parameters = trained(network)
     for layer in network:
         for array, tensor in layer.arrays():
-            normalized = layer.options.batch_normalize if layer.section.type == "convolutional" else True
-            kind = array
-            if array == "biases":
-                depthwise = layer.section.type == "convolutional" and layer.options.groups > 1
-                plain = "depthwise biases" if depthwise else "convolution biases"
-                kind = "batch norm biases" if normalized else plain
-            last = layer.section.type == "convolutional" and layer.options.filters == 1000
-            if kind in paper.leave_out and not last:
+            if kind_of(layer, array) in paper.leave_out:
                 parameters -= tensor.numel()
     assert abs(parameters - paper.parameters) <= paper.parameter_tolerance
     if paper.operations is not None:
@@ -249,7 +273,12 @@ def replay_ours(name: str) -> None:
     golden = golden_of(name)
 
     class Ours(Golden):
-        cfg = CFG / f"{name}.cfg"
+        def network(self) -> Network:
+            network = Network.from_cfg(CFG / f"{name}.cfg", self.json["fork"], initialize=False)
+            net = self.json["net"]
+            if net["w"] not in (0, network.image.width):
+                network.resize(net["h"], net["w"])
+            return network
 
     replay(Ours(golden.path))
 
