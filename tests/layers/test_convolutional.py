@@ -259,3 +259,31 @@ def test_a_window_larger_than_the_image_is_refused():
     assert str(error.value) == (
         "test.cfg:5: [conv]: a 5 pixels long side does not fit size=9, padding=0, dilation=1"
     )
+
+
+def test_dilation_that_c_miscounts_is_refused():
+    with pytest.raises(CfgError) as error:
+        build("[conv]\nsize=3\ndilation=2", shape=(3, 7, 9))
+    assert str(error.value) == (
+        "test.cfg:5: [conv]: a 7 pixels long side does not fit size=3, padding=0, dilation=2"
+    )
+
+
+def test_a_blurred_layer_can_be_routed():
+    body = "[conv]\nfilters=2\nstride=2\nantialiasing=1\n\n[route]\nlayers=0,0"
+    network = build(body)
+    blurred, joined = network(ramp(2, 3, 5, 7))
+    assert_close(joined, torch.cat([blurred, blurred], 1))
+
+
+def test_keys_of_gpu_training_change_nothing():
+    body = "[conv]\nfilters=4\nsize=3\npad=1\n"
+    keys = "rotate=1\nangle=40\nreverse=1\ncoordconv=1\ngrad_centr=1\ndot=1\nbinary=1\nstream=2"
+    plain, keyed = build(body, dialect="alexeyab"), build(body + keys, dialect="alexeyab")
+    x = ramp(2, 3, 5, 7)
+    assert_close(keyed(x)[0], plain(x)[0])
+
+
+def test_cbn_is_batch_norm():
+    names = [name for name, _ in build("[conv]\ncbn=1")[0].arrays()]
+    assert names[1] == "scales"
