@@ -90,14 +90,13 @@ def resize(image: np.ndarray, width: int, height: int) -> np.ndarray:
         row[-1], below[-1] = old_height - 1, 0
     below_row = np.minimum(row + 1, old_height - 1)
     index = np.concatenate((row, below_row))
-    rows = image
     if 4 * height < old_height:  # few of the rows are ever read
         needed, index = np.unique(index, return_inverse=True)
-        rows = image[needed]
+        image = image[needed]
     right = np.repeat(right, channels)
-    part = rows.take(column, 1).reshape(len(rows), -1)
+    part = image.take(column, 1).reshape(len(image), -1)
     part *= 1 - right
-    part += rows.take(np.minimum(column + 1, old_width - 1), 1).reshape(part.shape) * right
+    part += image.take(np.minimum(column + 1, old_width - 1), 1).reshape(part.shape) * right
     out = part.take(index[:height], 0)
     out *= (1 - below)[:, None]
     # PARITY: the last row gets only its upper neighbour's share: where rounding puts it just
