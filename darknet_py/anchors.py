@@ -11,6 +11,8 @@ from darknet_py.cfg import Section
 from darknet_py.options import LayerOptions, key
 
 FLT_MAX = 3.4028235e38
+LARGEST = 1_000_000
+"""The most anchors, and classes, that a head may have."""
 NMS_KINDS = ("default", "greedynms", "diounms", "cornersnms")
 
 
@@ -108,10 +110,12 @@ def check_counts(section: Section, num: int, classes: int) -> None:
     """Check the counts of anchors and of classes.
 
     Raises:
-        CfgError: one is below 1.
+        CfgError: one is below 1, or absurdly large.
     """
-    if num < 1 or classes < 1:
-        raise section.error(f"num and classes must be at least 1, got num={num}, classes={classes}")
+    if not (1 <= num <= LARGEST and 1 <= classes <= LARGEST):
+        raise section.error(
+            f"num and classes must be between 1 and {LARGEST}, got num={num}, classes={classes}"
+        )
 
 
 def read_anchors(section: Section, values: Sequence[float], num: int) -> np.ndarray:

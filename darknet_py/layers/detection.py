@@ -81,6 +81,7 @@ class Detection(Head):
         scores = x[:, :classes].unflatten(1, (-1, self.classes)).softmax(2)
         return torch.cat([scores.flatten(1), x[:, classes:]], 1)
 
+    @np.errstate(over="ignore", invalid="ignore")
     def decode(self, output: Tensor, image: Shape, thresh: float, hier: float) -> Detections:
         """All boxes, cell by cell; their objectness is not held against `thresh`."""
         o, cells = self.options, self.options.side**2

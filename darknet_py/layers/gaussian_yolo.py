@@ -86,6 +86,7 @@ class GaussianYolo(Head):
         ]
         return torch.cat(parts, 2).flatten(1, 2)
 
+    @np.errstate(over="ignore", invalid="ignore")
     def decode(self, output: Tensor, image: Shape, thresh: float, hier: float) -> Detections:
         """The boxes whose objectness is above `thresh`, cell by cell, the anchors inside."""
         height, width = output.shape[-2:]

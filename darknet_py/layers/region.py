@@ -146,6 +146,7 @@ class Region(Head):
         sizes = [size for _, size in self.tree.groups]
         return torch.cat([group.softmax(2) for group in classes.split(sizes, 2)], 2)
 
+    @np.errstate(over="ignore", invalid="ignore")
     def decode(
         self,
         output: Tensor,

@@ -91,6 +91,7 @@ class Yolo(Head):
             xy = xy * scale - 0.5 * (scale - 1)
         return torch.cat([xy, wh, rest], 2).view(batch, channels, height, width)
 
+    @np.errstate(over="ignore", invalid="ignore")
     def decode(self, output: Tensor, image: Shape, thresh: float, hier: float) -> Detections:
         """The boxes whose objectness is above `thresh`, cell by cell, the anchors inside."""
         height, width = output.shape[-2:]
