@@ -91,7 +91,8 @@ def suppress(
     exponent = {"greedynms": 0.6, "diounms": beta}.get(kind)
     found = detections.take(_with_objectness(detections.objectness))
     scores = found.scores
-    first, second = _overlapping(found.boxes, scores.any(1), thresh, exponent)
+    scored = np.asarray(scores.any(1))
+    first, second = _overlapping(found.boxes, scored, thresh, exponent)
     order = np.arange(len(found))
     place = np.empty_like(order)
     original = scores.copy()

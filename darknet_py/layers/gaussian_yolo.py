@@ -69,7 +69,7 @@ class GaussianYolo(Head):
     def forward(self, *inputs: Tensor) -> Tensor:
         """Squash and stretch."""
         (x,) = inputs
-        raw = x.unflatten(1, (len(self.mask), self.entries))
+        raw = x.reshape(len(x), len(self.mask), self.entries, *x.shape[2:])
         smooth, scale = raw.sigmoid(), self.options.scale_x_y
         centre = smooth[:, :, 0:3:2]
         if scale != 1:

@@ -105,7 +105,7 @@ class Region(Head):
     def forward(self, *inputs: Tensor) -> Tensor:
         """Squash."""
         (x,) = inputs
-        values = x.unflatten(1, (self.options.num, self.entries))
+        values = x.reshape(len(x), self.options.num, self.entries, *x.shape[2:])
         squashed = self._squash_raw(values) if self.interleaved else self._squash(values)
         if self.interleaved:
             squashed = squashed.permute(0, 3, 4, 1, 2)
@@ -144,7 +144,7 @@ class Region(Head):
     def _softmax_groups(self, classes: Tensor) -> Tensor:
         assert self.tree is not None
         sizes = [size for _, size in self.tree.groups]
-        return torch.cat([group.softmax(2) for group in classes.split(sizes, 2)], 2)
+        return torch.cat([group.softmax(2) for group in torch.split(classes, sizes, 2)], 2)
 
     @np.errstate(over="ignore", invalid="ignore")
     def decode(

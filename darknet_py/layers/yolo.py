@@ -82,7 +82,7 @@ class Yolo(Head):
         """Squash and stretch."""
         (x,) = inputs
         batch, channels, height, width = x.shape
-        x = x.view(batch, len(self.mask), self.entries, height, width)
+        x = x.reshape(batch, len(self.mask), self.entries, height, width)
         xy, wh, rest = x[:, :, :2], x[:, :, 2:4], x[:, :, 4:]
         if not self.options.new_coords:
             xy, rest = xy.sigmoid(), rest.sigmoid()
