@@ -205,6 +205,15 @@ def test_names_are_a_list_or_a_file(tmp_path):
         assert loaded.classify(picture()) == classifier.classify(picture())
 
 
+@pytest.mark.parametrize("dialect, bits", [("pjreddie", False), ("alexeyab", True)])
+def test_only_alexeyab_cuts_weights_to_bits(tmp_path, dialect, bits):
+    cfg, weights = tmp_path / "small.cfg", tmp_path / "small.weights"
+    cfg.write_text(BODY.format(3, "").replace("[convolutional]", "[convolutional]\nxnor=1"))
+    save_weights(Network.from_cfg(cfg, dialect), weights)
+    classifier = Classifier.load(cfg, weights, dialect=dialect, device="cpu")
+    assert classifier.network[0].bits is bits
+
+
 def test_without_names_classes_are_numbered():
     assert {answer.name for answer in small().classify(picture())} == set("0123")
 

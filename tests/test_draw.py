@@ -102,3 +102,8 @@ def test_nothing_found_changes_nothing():
 def test_below_the_threshold_nothing_is_drawn():
     box = found((0.5, 0.5, 0.5, 0.5, {0: 0.5}))
     np.testing.assert_array_equal(draw_detections(gradient(), box, 80, 0.5), gradient())
+
+
+def test_lines_in_small_pictures():
+    drawn = draw_detections(gradient(100, 90), found((0.5, 0.5, 0.5, 0.5, {0: 1})), 80)
+    assert tuple(drawn[75, 60]) == tuple(drawn[60, 67]) == class_color(0, 80)
