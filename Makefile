@@ -27,6 +27,7 @@ types: .venv/ready
 
 docs: .venv/ready
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/generate_models.py
 
 parity: .venv/ready
 	$(BIN)/python docs/generate_parity.py
