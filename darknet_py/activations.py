@@ -140,6 +140,22 @@ ACTIVATIONS: dict[str, Activation] = {
 }
 
 
+ALEXEYAB_ACTIVATIONS = frozenset(
+    {
+        "gelu",
+        "hard_mish",
+        "mish",
+        "normalize_channels",
+        "normalize_channels_softmax",
+        "normalize_channels_softmax_maxval",
+        "relu6",
+        "revleaky",
+        "swish",
+    }
+)
+"""Names that only AlexeyAB's fork knows: a cfg that has one is in that dialect."""
+
+
 def get_activation(name: str, section: Section) -> Activation:
     """The function of that name.
 

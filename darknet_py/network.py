@@ -11,16 +11,15 @@ from typing import TextIO, cast
 import torch
 from torch import Tensor, nn
 
+from darknet_py.activations import ALEXEYAB_ACTIVATIONS
 from darknet_py.augment import AugmentOptions
 from darknet_py.cfg import Section, read_cfg
 from darknet_py.dialect import ALEXEYAB, PJREDDIE, Dialect, get_dialect
 from darknet_py.errors import CfgError, DarknetError
 from darknet_py.layers import ALEXEYAB_SECTIONS, SECTIONS, Budget, Head, Layer, Shape, Site
+from darknet_py.memory import find_last_readers, find_memory_limit, find_peak
 from darknet_py.options import key, keys, parse_options
 from darknet_py.schedule import ScheduleOptions
-
-MEMORY_LIMIT = 4 * 2**30
-"""Bytes that arrays and live outputs may need, unless DARKNET_PY_MEMORY_LIMIT (GiB) says else."""
 
 
 @dataclass(frozen=True)
@@ -93,11 +92,11 @@ class Network(nn.Module):
         self.seen = 0
         if not rest:
             raise head.error("the cfg holds no layer after this section")
-        budget = Budget(_memory_limit() if memory_limit is None else memory_limit)
+        budget = Budget(find_memory_limit() if memory_limit is None else memory_limit)
         with torch.device("meta"):
             layers = self._build(rest, budget)
         self.layers = nn.ModuleList(layers)
-        budget.take(head, _peak(layers, self.image))
+        budget.take(head, find_peak(layers, self.image))
         self.to_empty(device="cpu")
         for layer in layers:
             layer.reset_state()
@@ -176,7 +175,7 @@ class Network(nn.Module):
         numbers = range(len(self))
         wanted = [self.output_index] if wanted is None else [numbers[i] for i in wanted]
         layers = list(self)[: max(wanted, default=-1) + 1]
-        last_reader = _last_readers(layers)
+        last_reader = find_last_readers(layers)
         outputs: dict[int, Tensor] = {-1: x}
         for index, layer in enumerate(layers):
             outputs[index] = layer(*(outputs[i] for i in layer.sources))
@@ -257,9 +256,12 @@ def find_section(section: Section) -> type[Layer]:
 
 
 def find_dialect(sections: Sequence[Section]) -> Dialect:
-    """AlexeyAB's, where a section or a key is read by that fork alone; else pjreddie's."""
+    """AlexeyAB's, where it alone reads a section, key or activation; else pjreddie's."""
     for number, section in enumerate(sections):
-        if section.type in ALEXEYAB_SECTIONS:
+        activation = section.options.get("activation")
+        if section.type in ALEXEYAB_SECTIONS or (
+            activation is not None and activation.value in ALEXEYAB_ACTIVATIONS
+        ):
             return ALEXEYAB
         schemas: tuple[type, ...] = (NetOptions, ScheduleOptions, AugmentOptions)
         if number:
@@ -269,32 +271,3 @@ def find_dialect(sections: Sequence[Section]) -> Dialect:
         if any(data["only"] == "alexeyab" and data["decisive"] for data in given):
             return ALEXEYAB
     return PJREDDIE
-
-
-def _last_readers(layers: Sequence[Layer]) -> dict[int, int]:
-    """For each layer that is read (-1: the image), the last layer that reads it."""
-    return {source: index for index, layer in enumerate(layers) for source in layer.sources}
-
-
-def _peak(layers: Sequence[Layer], image: Shape) -> int:
-    """The most values that are alive at once while one image runs."""
-    last_reader, alive, now, peak = _last_readers(layers), {-1: image.size}, 0, 0
-    for index, layer in enumerate(layers):
-        alive[index] = layer.out_shape.size
-        now = sum(alive.values())
-        peak = max(peak, now)
-        for source in {index, *layer.sources}:
-            if last_reader.get(source, -1) <= index:
-                alive.pop(source, None)
-    return peak
-
-
-def _memory_limit() -> int:
-    text = os.environ.get("DARKNET_PY_MEMORY_LIMIT")
-    if not text:
-        return MEMORY_LIMIT
-    try:
-        return int(float(text) * 2**30)
-    except ValueError:
-        message = f"DARKNET_PY_MEMORY_LIMIT must be a number of GiB, got {text!r}"
-        raise DarknetError(message) from None

@@ -5,7 +5,7 @@ import pytest
 import torch
 from helpers import assert_close, build
 
-from darknet_py.activations import ACTIVATIONS, get_activation
+from darknet_py.activations import ACTIVATIONS, ALEXEYAB_ACTIVATIONS, get_activation
 from darknet_py.cfg import parse_cfg
 from darknet_py.errors import CfgError
 
@@ -104,3 +104,9 @@ def test_unknown_names_without_a_near_one_list_all():
         CfgError, match=r"^a\.cfg:3: \[conv\]: unknown activation 'qqq'; known: elu, "
     ):
         get_activation("qqq", section)
+
+
+@pytest.mark.parametrize("name", sorted(ALEXEYAB_ACTIVATIONS))
+def test_activations_of_alexeyab_alone_tell_the_dialect(name):
+    assert build(f"[conv]\nactivation={name}").dialect.name == "alexeyab"
+    assert build("[conv]\nactivation=stair").dialect.name == "pjreddie"

@@ -21,6 +21,7 @@ LEVELS = [
     {"layers.base"},
     {"layers"},
     {"layers.__init__"},
+    {"memory"},
     {"network"},
     {"weights"},
     {"lower", "dataset", "table", "labels"},
