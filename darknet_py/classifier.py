@@ -14,18 +14,15 @@ from darknet_py import image as images
 from darknet_py.bit_weights import use_bit_weights
 from darknet_py.datafile import Tree, read_names
 from darknet_py.dialect import Dialect
-from darknet_py.errors import CfgError, DarknetError, DarknetWarning, ImageError
+from darknet_py.errors import CfgError, DarknetError, DarknetWarning
+from darknet_py.inputs import BATCH, Picture, find_device, read_picture
 from darknet_py.layers.softmax import Softmax
 from darknet_py.network import Network
 from darknet_py.results import Classification
 from darknet_py.weights import load_weights
 
-Picture: TypeAlias = str | os.PathLike[str] | np.ndarray
-"""A file, or an array `(height, width, channels)`, uint8, RGB."""
 Fit: TypeAlias = Literal["letterbox", "crop", "resize_min", "squash"]
 """How a picture becomes the network's input; docs/images.md."""
-BATCH = 16
-"""How many pictures run at once."""
 
 
 class Classifier:
@@ -107,7 +104,7 @@ class Classifier:
         load_weights(network, weights)
         if network.dialect.bit_weights:
             use_bit_weights(network)
-        network.to(_find_device(device))
+        network.to(find_device(device))
         return classifier
 
     @overload
@@ -153,7 +150,7 @@ class Classifier:
     def prepare(self, picture: Picture) -> np.ndarray:
         """A picture as the network's input, float32 `(1, channels, height, width)`."""
         shape = self.network.image
-        pixels = images.to_float(_load(picture, shape.channels))
+        pixels = images.to_float(read_picture(picture, shape.channels))
         if self.preprocess == "letterbox":
             pixels = images.letterbox(pixels, shape.width, shape.height)
         elif self.preprocess == "squash":
@@ -223,19 +220,6 @@ def top_k(scores: np.ndarray, count: int) -> list[int]:
     return best
 
 
-def _load(picture: Picture, channels: int) -> np.ndarray:
-    if not isinstance(picture, np.ndarray):
-        return images.load_image(picture, channels)
-    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != channels:
-        raise ImageError(
-            f"a picture must be a uint8 array (height, width, {channels}), "
-            f"got {picture.dtype} {picture.shape}"
-        )
-    if not picture.size:
-        raise ImageError(f"a picture must have pixels, got shape {picture.shape}")
-    return picture
-
-
 def _fit_names(names: Sequence[str] | None, classes: int) -> list[str]:
     """A name for each class; numbers, where the list is too short to be this network's."""
     numbers = [str(number) for number in range(classes)]
@@ -249,14 +233,3 @@ def _fit_names(names: Sequence[str] | None, classes: int) -> list[str]:
         )
         return numbers
     return list(names[:classes])
-
-
-def _find_device(device: str | torch.device | None) -> torch.device:
-    if device is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        found = torch.device(device)
-        torch.empty(1, device=found)
-    except (RuntimeError, AssertionError) as error:
-        raise DarknetError(f"no device {device!s}: {str(error).splitlines()[0]}") from None
-    return found
