@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from darknet_py import image as images
+from darknet_py.bit_weights import use_bit_weights
 from darknet_py.boxes import Detections, join_detections, suppress, undo_letterbox
 from darknet_py.datafile import read_names
 from darknet_py.dialect import Dialect
@@ -38,6 +39,7 @@ class Detector:
         nms: float = 0.45,
         hier: float = 0.5,
         letterbox: bool | None = None,
+        half: bool = False,
     ) -> None:
         """Take a network that holds its weights.
 
@@ -49,6 +51,7 @@ class Detector:
             hier: the threshold of the walk down a class tree.
             letterbox: keep the aspect ratio of pictures, on grey, instead of stretching them;
                 None: as `detect` of the dialect and `letter_box` of [net] say.
+            half: calculate with 16 bits: bfloat16 on the CPU, float16 elsewhere.
 
         Raises:
             DarknetError: the network is no detector, or a number is out of its range.
@@ -58,7 +61,7 @@ class Detector:
             raise CfgError(f"{path}: has no layer that finds boxes ([yolo], [region], ...)")
         if not network.image.is_image:
             raise CfgError(f"{path}: takes {network.image} values and no picture")
-        self.network = network
+        self.network, self.half = network, half
         self.classes = max(head.classes for head in network.heads)
         self.names = _fill_names(names, self.classes, path)
         self.thresh = network.dialect.thresh if thresh is None else thresh
@@ -96,7 +99,7 @@ class Detector:
             nms: see `Detector`.
             hier: see `Detector`.
             letterbox: see `Detector`.
-            half: calculate with 16 bits: bfloat16 on the CPU, float16 elsewhere.
+            half: see `Detector`.
 
         Raises:
             DarknetError: a file is wrong, or there is no such device.
@@ -104,13 +107,13 @@ class Detector:
         if isinstance(names, str | os.PathLike):
             names = read_names(names)
         network = Network.from_cfg(cfg, dialect, initialize=False)
-        detector = cls(network, names, thresh=thresh, nms=nms, hier=hier, letterbox=letterbox)
+        detector = cls(
+            network, names, thresh=thresh, nms=nms, hier=hier, letterbox=letterbox, half=half
+        )
         load_weights(network, weights)
-        place = find_device(device)
-        dtype = torch.float32
-        if half:
-            dtype = torch.bfloat16 if place.type == "cpu" else torch.float16
-        network.to(place, dtype)
+        if network.dialect.bit_weights:
+            use_bit_weights(network)
+        network.to(find_device(device))
         return detector
 
     @overload
@@ -168,9 +171,11 @@ class Detector:
     @torch.inference_mode()
     def run(self, inputs: np.ndarray) -> list[torch.Tensor]:
         """The heads' outputs for prepared inputs, `(batch, channels, height, width)`."""
-        parameter = next(self.network.parameters(), torch.empty(0))
-        x = torch.from_numpy(inputs).to(parameter.device, parameter.dtype)
-        return self.network.run(x, [head.index for head in self.network.heads])
+        device = next((p.device for p in self.network.parameters()), torch.device("cpu"))
+        dtype = torch.bfloat16 if device.type == "cpu" else torch.float16
+        x = torch.from_numpy(inputs).to(device)
+        with torch.autocast(device.type, dtype, enabled=self.half):
+            return self.network.run(x, [head.index for head in self.network.heads])
 
     def boxes(self, outputs: Sequence[torch.Tensor], size: tuple[int, ...]) -> Detections:
         """The boxes in one sample of the heads' outputs, before any suppression, in C's order.

@@ -13,6 +13,7 @@ from darknet_py.anchors import above, check_counts, read_anchors
 from darknet_py.boxes import Detections
 from darknet_py.cfg import find_file
 from darknet_py.datafile import Tree, read_tree
+from darknet_py.hierarchy import multiply_down, walk_down
 from darknet_py.layers.base import Head, Shape, Site
 from darknet_py.options import LayerOptions, key
 
@@ -203,7 +204,8 @@ class Region(Head):
             scores = above(scale[:, None] * found[:, coords + 1 :], thresh)
             scores[objectness == 0] = 0
             return Detections(boxes, objectness, scores)
-        predictions = multiply_down(self.tree, found[:, coords + (not background) :])
+        predictions = found[:, coords + (not background) :].copy()
+        multiply_down(predictions, self.tree)
         if class_map is not None:
             return Detections(
                 boxes, objectness, self._mapped(predictions, scale, class_map, thresh)
@@ -212,7 +214,7 @@ class Region(Head):
         for i in np.flatnonzero(objectness):
             # PARITY: the class gets the box's objectness, not its own probability, and the walk
             # multiplies probabilities that are products already (C: tree.c).
-            scores[i, walk_down(self.tree, predictions[i], hier)] = objectness[i]
+            scores[i, walk_down(predictions[i], self.tree, hier)] = objectness[i]
         return Detections(boxes, objectness, scores)
 
     def _score_raw(
@@ -231,7 +233,8 @@ class Region(Head):
         predictions = found[:, 5 : 5 + self.classes]
         if self.tree is None:
             return Detections(boxes, objectness, above(scale[:, None] * predictions, thresh))
-        predictions = multiply_down(self.tree, predictions)
+        predictions = predictions.copy()
+        multiply_down(predictions, self.tree)
         if class_map is not None:
             return Detections(
                 boxes, objectness, self._mapped(predictions, scale, class_map, thresh)
@@ -257,34 +260,3 @@ class Region(Head):
     def row(self) -> str:
         """As region_layer.c:make_region_layer prints it."""
         return "detection"
-
-
-def multiply_down(tree: Tree, predictions: np.ndarray) -> np.ndarray:
-    """Each node's probability `(n, nodes)` times its parent's (C: tree.c:hierarchy_predictions)."""
-    products = predictions.copy()
-    for start, size in tree.groups:
-        parent = tree.parents[start]
-        if parent >= 0:
-            products[:, start : start + size] *= products[:, parent, None]
-    return products
-
-
-def walk_down(tree: Tree, predictions: np.ndarray, thresh: float) -> int:
-    """The node a walk from the root ends in (C: tree.c:hierarchy_top_prediction).
-
-    Each step goes to the most probable child, as long as the product of all steps is above
-    `thresh`; below it the walk ends in the parent, or in the root group's best.
-    """
-    product, group = np.float32(1), 0
-    while True:
-        start, size = tree.groups[group]
-        best = int(np.argmax(predictions[start : start + size])) + start
-        product = product * predictions[best]
-        if product > np.float32(thresh):
-            group = tree.child[best]
-            if group < 0:
-                return best
-        elif group == 0:
-            return best
-        else:
-            return tree.parents[start]

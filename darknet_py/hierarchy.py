@@ -1,0 +1,43 @@
+"""Class trees: from each group's shares to probabilities, and from those to one class."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from darknet_py.datafile import Tree
+
+
+def multiply_down(scores: np.ndarray, tree: Tree, *, leaves_only: bool = False) -> None:
+    """Make each class's share of its group a probability of its own, in place.
+
+    `scores` are `(n, classes)`. With `leaves_only` classes that have others below them get 0.
+    C: tree.c:hierarchy_predictions.
+    """
+    for start, size in tree.groups:
+        parent = tree.parents[start]
+        if parent >= 0:
+            scores[:, start : start + size] *= scores[:, parent, None]
+    if leaves_only:
+        scores[:, : len(tree)][:, ~np.array(tree.leaves)] = 0
+
+
+def walk_down(scores: np.ndarray, tree: Tree, thresh: float) -> int:
+    """The class a walk from the root ends in, given the `scores` `(classes,)` of one box.
+
+    Each step goes to the most probable child, as long as the product of all steps is above
+    `thresh`; below it the walk ends in the parent, or in the best of the first group.
+    C: tree.c:hierarchy_top_prediction.
+    """
+    product, group = np.float32(1), 0
+    while True:
+        start, size = tree.groups[group]
+        best = int(np.argmax(scores[start : start + size])) + start
+        product = product * scores[best]
+        if product > np.float32(thresh):
+            group = tree.child[best]
+            if group < 0:
+                return best
+        elif group == 0:
+            return best
+        else:
+            return tree.parents[start]
