@@ -9,8 +9,9 @@ import warnings
 from pathlib import Path
 
 import pytest
+import torch
 from golden import GOLDEN, Golden, replay
-from helpers import ROOT
+from helpers import ROOT, assert_close, ramp
 from packaged import (
     CFG,
     FLOATS,
@@ -110,6 +111,16 @@ def test_classic_network_has_the_published_size(name):
     if paper.operations is not None:
         multiplications = billions(packaged_network(name)) * 5e8
         assert abs(multiplications - paper.operations) <= paper.operation_tolerance
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_classic_network_runs(name):
+    network = Network.from_cfg(CFG / f"{name}.cfg")
+    network.resize(96, 64)
+    with torch.inference_mode():
+        (answer,) = network.run(ramp(2, 3, 96, 64))
+    assert_close(answer.flatten(1).sum(1), torch.ones(2))
+    assert answer.flatten(1).shape == (2, 1000)
 
 
 def test_the_page_of_models_is_fresh():

@@ -13,6 +13,7 @@ NAMES = {
     "9k.tree": 9418,
     "coco.names": 80,
     "coco9k.map": 80,
+    "imagenet1k.labels": 1000,
     "imagenet.labels.list": 21842,
     "imagenet.shortnames.list": 21842,
     "inet9k.map": 200,
@@ -62,14 +63,21 @@ def test_name_files_have_a_line_for_each_class(name):
     assert len((ROOT / "data" / name).read_text().splitlines()) == NAMES[name]
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "cfg").glob("*.data")), ids=lambda p: p.name)
+def test_imagenets_thousand_are_leaves_of_the_word_tree():
+    thousand = set((ROOT / "data" / "imagenet1k.labels").read_text().split())
+    tree = dict(line.split() for line in (ROOT / "data" / "9k.tree").read_text().splitlines())
+    assert len(thousand) == 1000
+    assert thousand <= tree.keys()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "cfg").glob("*.data*")), ids=lambda p: p.name)
 def test_data_files_name_packaged_files(path):
     text = path.read_text().replace(" ", "")
     options = dict(line.split("=") for line in text.splitlines())
-    for key in {"names", "labels", "map"} & options.keys():
+    for key in {"names", "labels", "map", "leaves"} & options.keys():
         found = packaged(options[key])
         assert found is not None, options[key]
-        if key != "map":
+        if key in ("names", "labels"):
             assert len(found.read_text().splitlines()) >= int(options["classes"])
 
 
