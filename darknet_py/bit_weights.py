@@ -12,24 +12,25 @@ _KEEP_VALUES = ("route", "sam", "scale_channels", "shortcut")
 def use_bit_weights(network: Network) -> bool:
     """Let the `xnor=1` layers of `network` compare signs of inputs with signs of weights.
 
-    Batch norm is folded into their weights before these are cut to signs, and a layer with
-    `bin_output=1` whose values nothing but the next layer reads loses its activation. The stored
-    arrays stay as they are. C: network.c:calculate_binary_weights, which every command of
-    AlexeyAB's runs after it loads weights; training does not.
+    Batch norm is folded into the weights of every convolution before those of `xnor=1` are cut to
+    signs, and a layer with `bin_output=1` whose values nothing but the next layer reads loses its
+    activation. The stored arrays stay as they are. Every command of AlexeyAB's but training does
+    so after it loads weights. C: network.c:fuse_conv_batchnorm, calculate_binary_weights.
 
     Returns:
         Whether there is such a layer.
     """
+    layers = [layer for layer in network if isinstance(layer, Convolutional)]
+    if not any(layer.options.xnor for layer in layers):
+        return False
     read = {
         source
         for layer in network
         if layer.section.type in _KEEP_VALUES
         for source in layer.sources
     }
-    found = False
-    for layer in network:
-        if isinstance(layer, Convolutional) and layer.options.xnor:
-            layer.bits = found = True
-            if layer.options.bin_output and layer.index not in read:
-                layer.activation = linear
-    return found
+    for layer in layers:
+        layer.bits = True
+        if layer.options.xnor and layer.options.bin_output and layer.index not in read:
+            layer.activation = linear
+    return True

@@ -98,7 +98,7 @@ class Convolutional(Layer):
             self.stride_x = self.stride_y = 1
         self.activation = get_activation(options.activation, section)
         self.normalized = options.batch_normalize or options.cbn
-        self.bits = False
+        self.bits = False  # see bit_weights.use_bit_weights
         self._shared: tuple[Convolutional, ...] = ()  # a tuple: its layer is no submodule of this
         if options.share_index != _UNSHARED:
             self._shared = (self._find_shared(site),)
@@ -179,36 +179,35 @@ class Convolutional(Layer):
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Convolve, normalise, activate, blur."""
-        x, bank = image(inputs[0]), self.bank
-        if self.options.xnor and self.bits and self.stride_x == self.stride_y:
-            x = self._match_bits(x)
+        x, bank, xnor = image(inputs[0]), self.bank, self.options.xnor
+        weights: Tensor = bank.weights
+        biases: Tensor = bank.biases
+        normalizer = bank.normalizer if self.normalized else None
+        if self.bits and normalizer is not None:
+            weights, biases = normalizer.fold(bank.weights, bank.biases)
+            normalizer = None
+        if xnor and self.bits and self.stride_x == self.stride_y:
+            x = self._match_bits(x, weights) + biases.view(-1, 1, 1)
         else:
-            weights: Tensor = bank.weights
-            if self.options.xnor and not self.bits:
+            if xnor and not self.bits:
                 x, weights = signs(x), mean_signs(weights)
-            normalizer = bank.normalizer if self.normalized else None
-            biases = bank.biases if normalizer is None else None
+            added = biases if normalizer is None else None
             stride, padding = (self.stride_y, self.stride_x), self.padding * self.dilation
-            x = F.conv2d(x, weights, biases, stride, padding, self.dilation, self.groups)
+            x = F.conv2d(x, weights, added, stride, padding, self.dilation, self.groups)
             if normalizer is not None:
-                x = normalizer(x, bank.biases)
+                x = normalizer(x, biases)
         x = self.activation(x)
         return x if self.blur is None else self.blur(x)
 
-    def _match_bits(self, x: Tensor) -> Tensor:
-        """The convolution of signs with signs, as C counts equal bits.
+    def _match_bits(self, x: Tensor, weights: Tensor) -> Tensor:
+        """The convolution of signs with signs times each filter's mean, as C counts equal bits.
 
-        Batch norm is folded into the weights before they lose all but their signs.
         C: convolutional_layer.c:binary_align_weights, gemm.c:gemm_nn_custom_bin_mean_transposed.
         """
-        bank = self.bank
-        weights, biases = bank.weights.detach(), bank.biases.detach()
-        if self.normalized and bank.normalizer is not None:
-            weights, biases = bank.normalizer.fold(weights, biases)
         # PARITY: a padding pixel is a bit that is 0, so -1 (C: gemm.c:im2col_cpu_custom).
         x = F.pad(signs(x), (self.padding,) * 4, value=-1.0)
         x = F.conv2d(x, signs(weights), None, self.stride_x, 0, 1, self.groups)
-        return x * filter_means(weights).view(-1, 1, 1) + biases.view(-1, 1, 1)
+        return x * filter_means(weights).view(-1, 1, 1)
 
     def arrays(self) -> Iterator[tuple[str, Tensor]]:
         """Biases, batch norm, weights `(filters, c / groups, size, size)`; none if shared."""
