@@ -6,8 +6,9 @@ A picture is an array `(height, width, channels)`, RGB: uint8 as a file holds it
 
 from __future__ import annotations
 
+import contextlib
 import os
-import tempfile
+import warnings
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
@@ -17,7 +18,7 @@ import numpy as np
 
 from darknet_py.boxes import Detections
 from darknet_py.dialect import PJREDDIE, Dialect
-from darknet_py.errors import ImageError
+from darknet_py.errors import DarknetWarning, ImageError
 from darknet_py.results import Box, Detection, list_detections
 
 _CORNERS = ((1, 0, 1), (1, 0, 0), (1, 1, 0), (0, 1, 0), (0, 1, 1), (0, 0, 1))
@@ -38,14 +39,19 @@ def load_image(path: str | os.PathLike[str], channels: int = 3) -> np.ndarray:
     if channels not in (1, 3):
         raise ImageError(f"{name}: pictures are read with 1 or 3 channels, not {channels}")
     try:
-        data = np.frombuffer(Path(path).read_bytes(), np.uint8)
+        data = Path(path).read_bytes()
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+        reason = getattr(error, "strerror", None) or error
         raise ImageError(f"{name}: cannot be opened: {reason}") from None
-    if not data.size:
+    if not data:
         raise ImageError(f"{name}: is empty")
+    flag = cv2.IMREAD_COLOR if channels == 3 else cv2.IMREAD_GRAYSCALE
     try:
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR if channels == 3 else cv2.IMREAD_GRAYSCALE)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
+        if image is None and data.startswith(b"\xff\xd8"):  # a JPEG; imread, too, ends it itself
+            image = cv2.imdecode(np.frombuffer(data + b"\xff\xd9", np.uint8), flag)
+            if image is not None:
+                warnings.warn(f"{name}: ends too early, a part is missing", DarknetWarning, 2)
     except cv2.error as error:
         raise ImageError(f"{name}: cannot be decoded: {error.err}") from None
     if image is None:
@@ -281,20 +287,14 @@ def save_image(image: np.ndarray, path: str | os.PathLike[str], quality: int = 8
     pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.shape[2] == 3 else image
     try:
         is_jpeg = path.suffix.lower() in (".jpg", ".jpeg")
-        flags = [cv2.IMWRITE_JPEG_QUALITY, quality] if is_jpeg else []
-        _, data = cv2.imencode(path.suffix, pixels, flags)
+        _, data = cv2.imencode(path.suffix, pixels, is_jpeg * [cv2.IMWRITE_JPEG_QUALITY, quality])
     except cv2.error:
         raise ImageError(f"{path}: the name must end in .jpg, .png or .bmp") from None
-    temporary = None
+    temporary = path.with_name(f"{path.name}.{os.getpid()}")
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as file:
-            temporary = Path(file.name)
-            file.write(data.tobytes())
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
+        temporary.write_bytes(data.tobytes())
         temporary.replace(path)
     except OSError as error:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise ImageError(f"{path}: cannot be written: {error.strerror}") from None

@@ -3,6 +3,7 @@ import os
 import struct
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import cv2
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from helpers import SHARED
 
-from darknet_py.errors import ImageError
+from darknet_py.errors import DarknetWarning, ImageError
 from darknet_py.image import (
     center_crop,
     crop,
@@ -225,6 +226,33 @@ def test_what_is_no_picture(tmp_path, content, message):
         path.write_bytes(content)
     with pytest.raises(ImageError, match=rf"^{path}: {message}$"):
         load_image(path)
+
+
+def test_a_jpeg_that_was_cut_off_is_read_as_far_as_it_goes(tmp_path):
+    path = tmp_path / "a.jpg"
+    save_image(pixels(90, 130), path)
+    whole = load_image(path)
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    with pytest.warns(DarknetWarning, match=rf"^{path}: ends too early, a part is missing$"):
+        image = load_image(path)
+    np.testing.assert_array_equal(image, cv2.imread(str(path))[..., ::-1])
+    np.testing.assert_array_equal(image[:24], whole[:24])
+    path.write_bytes(data[:40])
+    with pytest.raises(ImageError, match="is no picture, or a broken one"):
+        load_image(path)
+
+
+def test_a_picture_that_claims_to_be_huge(tmp_path):
+    def chunk(kind, content):
+        checksum = zlib.crc32(kind + content)
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
+
+    header = struct.pack(">IIBBBBB", 100000, 100000, 8, 2, 0, 0, 0)
+    data = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"0")) + chunk(b"IEND", b"")
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + data)
+    with pytest.raises(ImageError, match=r"a\.png: cannot be decoded: [^\n]+$"):
+        load_image(tmp_path / "a.png")
 
 
 def test_path_with_a_zero_byte():
