@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from darknet_py.layers.base import Layer, Shape, Site
+from darknet_py.layers.base import Layer, Shape, Site, image
 from darknet_py.options import LayerOptions, key
 
 
@@ -59,7 +59,7 @@ class Crop(Layer):
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Crop and adjust."""
-        (x,) = inputs
+        x = image(inputs[0])
         height, width = self._window(x.shape[2], x.shape[3])
         top, left = (x.shape[2] - height) // 2, (x.shape[3] - width) // 2
         x = x[:, :, top : top + height, left : left + width]

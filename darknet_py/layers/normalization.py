@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional as F
 
-from darknet_py.layers.base import Layer, Site
+from darknet_py.layers.base import Layer, Site, image
 from darknet_py.options import LayerOptions, key
 
 
@@ -44,7 +44,7 @@ class Normalization(Layer):
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Normalise."""
-        (x,) = inputs
+        x = image(inputs[0])
         size, half = self.options.size, self.options.size // 2
         squares = x.square()
         columns = squares.flatten(2)[:, None]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional as F
 
-from darknet_py.layers.base import Layer, Shape, Site, flat
+from darknet_py.layers.base import Layer, Shape, Site, flat, image
 from darknet_py.options import LayerOptions, key
 
 
@@ -63,7 +63,7 @@ class Reorg(Layer):
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Reorder."""
-        (x,) = inputs
+        x = image(inputs[0])
         options, stride = self.options, self.options.stride
         channels, height, width = x.shape[1:]
         few = channels // stride**2

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from darknet_py.layers.base import Layer, Shape, Site
+from darknet_py.layers.base import Layer, Shape, Site, image
 from darknet_py.options import LayerOptions, key
 
 
@@ -60,7 +60,7 @@ class Reorg3d(Layer):
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Reorder."""
-        (x,) = inputs
+        x = image(inputs[0])
         stride, (channels, height, width) = self.options.stride, x.shape[1:]
         if not self.options.reverse:
             height, width = height // stride, width // stride
