@@ -15,6 +15,7 @@ from darknet_py.bit_weights import use_bit_weights
 from darknet_py.datafile import Tree, read_names
 from darknet_py.dialect import Dialect
 from darknet_py.errors import CfgError, DarknetError, DarknetWarning
+from darknet_py.hierarchy import multiply_down
 from darknet_py.inputs import BATCH, Picture, find_device, read_picture
 from darknet_py.layers.softmax import Softmax
 from darknet_py.network import Network
@@ -185,20 +186,6 @@ class Classifier:
         if self.tree is not None:
             multiply_down(scores, self.tree, leaves_only=network.dialect.classify_leaves)
         return scores
-
-
-def multiply_down(scores: np.ndarray, tree: Tree, *, leaves_only: bool) -> None:
-    """Make each class's share of its group a probability of its own, in place.
-
-    `scores` are `(n, classes)`. With `leaves_only` classes that have others below them get 0.
-    C: tree.c:hierarchy_predictions.
-    """
-    for start, size in tree.groups:
-        parent = tree.parents[start]
-        if parent >= 0:
-            scores[:, start : start + size] *= scores[:, parent, None]
-    if leaves_only:
-        scores[:, : len(tree)][:, ~np.array(tree.leaves)] = 0
 
 
 def top_k(scores: np.ndarray, count: int) -> list[int]:
