@@ -12,9 +12,8 @@ from torch import Tensor
 
 def signs(x: Tensor) -> Tensor:
     """1 where `x` is above 0, else -1."""
-    ones = torch.ones_like(x)
-    binary = torch.where(x > 0, ones, -ones)
-    if not x.requires_grad:
+    binary = torch.where(x > 0, 1.0, -1.0).to(x.dtype)
+    if not (x.requires_grad and torch.is_grad_enabled()):
         return binary
     open_part = x.clamp(-1, 1)
     return open_part - open_part.detach() + binary
@@ -24,7 +23,9 @@ def mean_signs(weights: Tensor) -> Tensor:
     """Every filter of `(filters, ...)` as its signs times the mean of its absolute values."""
     means = filter_means(weights).view(-1, *[1] * (weights.dim() - 1))
     binary = torch.where(weights > 0, means, -means).detach()
-    return weights - weights.detach() + binary if weights.requires_grad else binary
+    if not (weights.requires_grad and torch.is_grad_enabled()):
+        return binary
+    return weights - weights.detach() + binary
 
 
 def filter_means(weights: Tensor) -> Tensor:

@@ -14,8 +14,9 @@ def use_bit_weights(network: Network) -> bool:
 
     Batch norm is folded into the weights of every convolution before those of `xnor=1` are cut to
     signs, and a layer with `bin_output=1` whose values nothing but the next layer reads loses its
-    activation. The stored arrays stay as they are. Every command of AlexeyAB's but training does
-    so after it loads weights. C: network.c:fuse_conv_batchnorm, calculate_binary_weights.
+    activation. The stored arrays stay as they are; a later change of them has no effect. Every
+    command of AlexeyAB's but training does so after it loads weights.
+    C: network.c:fuse_conv_batchnorm, calculate_binary_weights.
 
     Returns:
         Whether there is such a layer.
@@ -30,7 +31,7 @@ def use_bit_weights(network: Network) -> bool:
         for source in layer.sources
     }
     for layer in layers:
-        layer.bits = True
+        layer.use_bits()
         if layer.options.xnor and layer.options.bin_output and layer.index not in read:
             layer.activation = linear
     return True

@@ -79,6 +79,9 @@ class Convolutional(Layer):
 
     Options = ConvolutionalOptions
     options: ConvolutionalOptions
+    means: Tensor
+    fixed_weights: Tensor
+    fixed_biases: Tensor
 
     def __init__(self, options: ConvolutionalOptions, site: Site) -> None:
         super().__init__(options, site)
@@ -98,7 +101,7 @@ class Convolutional(Layer):
             self.stride_x = self.stride_y = 1
         self.activation = get_activation(options.activation, section)
         self.normalized = options.batch_normalize or options.cbn
-        self.bits = False  # see bit_weights.use_bit_weights
+        self.bits = False
         self._shared: tuple[Convolutional, ...] = ()  # a tuple: its layer is no submodule of this
         if options.share_index != _UNSHARED:
             self._shared = (self._find_shared(site),)
@@ -179,35 +182,48 @@ class Convolutional(Layer):
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Convolve, normalise, activate, blur."""
-        x, bank, xnor = image(inputs[0]), self.bank, self.options.xnor
-        weights: Tensor = bank.weights
-        biases: Tensor = bank.biases
-        normalizer = bank.normalizer if self.normalized else None
-        if self.bits and normalizer is not None:
-            weights, biases = normalizer.fold(bank.weights, bank.biases)
-            normalizer = None
-        if xnor and self.bits and self.stride_x == self.stride_y:
-            x = self._match_bits(x, weights) + biases.view(-1, 1, 1)
+        x, bank = image(inputs[0]), self.bank
+        if self.bits:
+            x = self._convolve_bits(x)
         else:
-            if xnor and not self.bits:
+            weights: Tensor = bank.weights
+            if self.options.xnor:
                 x, weights = signs(x), mean_signs(weights)
-            added = biases if normalizer is None else None
-            stride, padding = (self.stride_y, self.stride_x), self.padding * self.dilation
-            x = F.conv2d(x, weights, added, stride, padding, self.dilation, self.groups)
+            normalizer = bank.normalizer if self.normalized else None
+            x = self._convolve(x, weights, bank.biases if normalizer is None else None)
             if normalizer is not None:
-                x = normalizer(x, biases)
+                x = normalizer(x, bank.biases)
         x = self.activation(x)
         return x if self.blur is None else self.blur(x)
 
-    def _match_bits(self, x: Tensor, weights: Tensor) -> Tensor:
-        """The convolution of signs with signs times each filter's mean, as C counts equal bits.
+    def _convolve(self, x: Tensor, weights: Tensor, biases: Tensor | None) -> Tensor:
+        stride, padding = (self.stride_y, self.stride_x), self.padding * self.dilation
+        return F.conv2d(x, weights, biases, stride, padding, self.dilation, self.groups)
 
-        C: convolutional_layer.c:binary_align_weights, gemm.c:gemm_nn_custom_bin_mean_transposed.
+    def use_bits(self) -> None:
+        """Go on with the weights of now, batch norm folded in; with xnor, with their signs.
+
+        C: network.c:fuse_conv_batchnorm, convolutional_layer.c:binary_align_weights.
         """
+        bank, self.bits = self.bank, True
+        weights, biases = bank.weights.detach(), bank.biases.detach()
+        if self.normalized and bank.normalizer is not None:
+            weights, biases = bank.normalizer.fold(weights, biases)
+        self.matching = self.options.xnor and self.stride_x == self.stride_y
+        if self.matching:
+            self.register_buffer("means", filter_means(weights).view(-1, 1, 1), persistent=False)
+            weights, biases = signs(weights), biases.view(-1, 1, 1)
+        self.register_buffer("fixed_weights", weights, persistent=False)
+        self.register_buffer("fixed_biases", biases, persistent=False)
+
+    def _convolve_bits(self, x: Tensor) -> Tensor:
+        """What C counts as equal bits (C: gemm.c:gemm_nn_custom_bin_mean_transposed)."""
+        if not self.matching:
+            return self._convolve(x, self.fixed_weights, self.fixed_biases)
         # PARITY: a padding pixel is a bit that is 0, so -1 (C: gemm.c:im2col_cpu_custom).
         x = F.pad(signs(x), (self.padding,) * 4, value=-1.0)
-        x = F.conv2d(x, signs(weights), None, self.stride_x, 0, 1, self.groups)
-        return x * filter_means(weights).view(-1, 1, 1)
+        x = F.conv2d(x, self.fixed_weights, None, self.stride_x, 0, 1, self.groups)
+        return x * self.means + self.fixed_biases
 
     def arrays(self) -> Iterator[tuple[str, Tensor]]:
         """Biases, batch norm, weights `(filters, c / groups, size, size)`; none if shared."""
