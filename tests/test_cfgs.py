@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import runpy
+import subprocess
 import warnings
 from pathlib import Path
 
@@ -27,7 +28,7 @@ import darknet_py
 from darknet_py.augment import AugmentOptions
 from darknet_py.cfg import find_file, read_cfg
 from darknet_py.dialect import get_dialect
-from darknet_py.network import Network
+from darknet_py.network import Network, find_dialect
 from darknet_py.options import parse_options
 from darknet_py.schedule import ScheduleOptions
 from darknet_py.weights import count_floats
@@ -143,6 +144,12 @@ def replay_ours(name: str) -> None:
     replay(Ours(golden.path))
 
 
+DARKNET = Path("/usr/bin/darknet")  # Debian's, which is pjreddie's
+READ_BY_C = [
+    pytest.param(name, marks=[] if FLOATS.get(name, 0) < 25e6 else pytest.mark.golden)
+    for name in NAMES
+    if find_dialect(read_cfg(CFG / f"{name}.cfg")).name == "pjreddie"
+]
 QUICK = ("tiny", "gru", "yolov4-tiny", "yolov3-tiny")
 WITH_GOLDEN = [name for name in NAMES if golden_of(name)]
 
@@ -150,6 +157,20 @@ WITH_GOLDEN = [name for name in NAMES if golden_of(name)]
 @pytest.mark.parametrize("name", [n for n in WITH_GOLDEN if n in QUICK])
 def test_computes_what_c_computes(name):
     replay_ours(name)
+
+
+@pytest.mark.skipif(not DARKNET.exists(), reason="the C program is not installed")
+@pytest.mark.parametrize("name", READ_BY_C)
+def test_c_reads_it_and_prints_the_same_table(name):
+    command = [DARKNET, "ops", CFG / f"{name}.cfg"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+    assert "Unused field" not in told
+    told = re.sub(r"\w+: Using default .*\n", "", told).split("input                output\n")[1]
+    table = [line.rstrip() for line in told.splitlines()]
+    network = packaged_network(name)
+    rows = "\n".join(f"{index:5d} {layer.row()}" for index, layer in enumerate(network))
+    ours = [line.rstrip() for line in rows.splitlines()]
+    assert table[: len(ours)] == ours
 
 
 @pytest.mark.golden
