@@ -22,7 +22,7 @@ def find_peak(layers: Sequence[Layer], image: Shape) -> int:
     last_reader, alive, now, peak = find_last_readers(layers), {-1: image.size}, 0, 0
     for index, layer in enumerate(layers):
         alive[index] = layer.out_shape.size
-        now = sum(alive.values())
+        now = sum(alive.values()) + layer.work
         peak = max(peak, now)
         for source in {index, *layer.sources}:
             if last_reader.get(source, -1) <= index:
@@ -41,6 +41,6 @@ def find_memory_limit() -> int:
         return MEMORY_LIMIT
     try:
         return int(float(text) * 2**30)
-    except ValueError:
+    except (OverflowError, ValueError):
         message = f"DARKNET_PY_MEMORY_LIMIT must be a number of GiB, got {text!r}"
         raise DarknetError(message) from None

@@ -93,6 +93,7 @@ class Network(nn.Module):
         if not rest:
             raise head.error("the cfg holds no layer after this section")
         budget = Budget(find_memory_limit() if memory_limit is None else memory_limit)
+        self.memory_limit = budget.limit
         with torch.device("meta"):
             layers = self._build(rest, budget)
         self.layers = nn.ModuleList(layers)
@@ -133,8 +134,8 @@ class Network(nn.Module):
             )
             layer = layer_type(parse_options(layer_type.Options, section, self.dialect), site)
             layer.resize(*(site.shape(source) for source in layer.sources))
-            if layer.out_shape.size * 4 > budget.limit:
-                budget.take(section, layer.out_shape.size)
+            if (layer.out_shape.size + layer.work) * 4 > budget.limit:
+                budget.take(section, layer.out_shape.size + layer.work)
             layers.append(layer)
         return layers
 
@@ -207,11 +208,17 @@ class Network(nn.Module):
         """Take images of another size from now on (C: network.c:resize_network).
 
         Raises:
-            CfgError: a layer cannot take what it would get; the network keeps its size.
+            CfgError: a layer cannot take what it would get, or the network would be larger than
+                the limit; it keeps its size.
         """
         before = self.image
+        if not before.is_image:
+            raise DarknetError("the network takes plain vectors: it cannot be resized")
+        arrays = sum(tensor.numel() for tensor in self.parameters())
         try:
             self._resize(Shape(before.channels, height, width))
+            peak = find_peak(list(self), self.image)
+            Budget(self.memory_limit, 4 * arrays).take(self.sections[0], peak)
         except CfgError:
             self._resize(before)
             raise

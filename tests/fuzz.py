@@ -23,6 +23,7 @@ from darknet_py.cfg import parse_cfg, read_cfg
 from darknet_py.datafile import read_data, read_list, read_map, read_names, read_tree
 from darknet_py.errors import DarknetError, DarknetWarning
 from darknet_py.layers import SECTIONS, Head
+from darknet_py.memory import find_peak
 from darknet_py.network import NetOptions, Network
 from darknet_py.options import keys
 from darknet_py.schedule import ScheduleOptions
@@ -176,7 +177,7 @@ def try_network(rng: random.Random, bases: list[str], folder: Path) -> None:
     network = Network(read_cfg(path), dialect, initialize=False)
     list(table(network))
     small = count_floats(network) < 2**20 and operations(network) < 2e8
-    small = small and max(layer.out_shape.size for layer in network) < 2**20
+    small = small and find_peak(list(network), network.image) < 2**20
     if not small:
         return
     network.initialize()

@@ -22,6 +22,7 @@ LEVELS = [
     {"layers"},
     {"layers.__init__"},
     {"memory"},
+    {"memory"},
     {"network"},
     {"weights"},
     {"lower", "dataset", "table", "labels"},

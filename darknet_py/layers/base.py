@@ -179,6 +179,11 @@ class Layer(nn.Module):
         """Floating point operations for one sample, as the dialect's C counts them."""
         return 0
 
+    @property
+    def work(self) -> int:
+        """How many values `forward` needs for one sample, besides its inputs and its output."""
+        return 0
+
     @torch.no_grad()
     def initialize(self) -> None:
         """Give the arrays their starting values: random weights and batch norm at rest, as C."""

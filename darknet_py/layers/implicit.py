@@ -51,7 +51,8 @@ class Implicit(Layer):
     @torch.no_grad()
     def initialize(self) -> None:
         """Weights start within `std` of `mean`."""
-        self.weights.uniform_(self.mean - self.options.std, self.mean + self.options.std)
+        spread = abs(self.options.std)
+        self.weights.uniform_(self.mean - spread, self.mean + spread)
 
     def arrays(self) -> Iterator[tuple[str, Tensor]]:
         """The weights `(filters, atoms)`."""

@@ -70,6 +70,12 @@ class LocalAvgPool(Layer):
             )
         return steps
 
+    @property
+    def work(self) -> int:
+        """The padded input."""
+        i, padding = self.in_shape, self.padding
+        return i.channels * (i.height + padding) * (i.width + padding) if padding else 0
+
     def forward(self, *inputs: Tensor) -> Tensor:
         """The window means."""
         (x,) = inputs
