@@ -7,7 +7,8 @@ import difflib
 import re
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field
-from typing import Any, TypeVar, get_type_hints
+from functools import cache
+from typing import Any, TypeVar, cast, get_type_hints
 
 from darknet_py.cfg import Section, quote
 from darknet_py.dialect import Dialect
@@ -83,9 +84,15 @@ def parse_options(schema: type[T], section: Section, dialect: Dialect, *others: 
         known |= keys(other)
     for name in section.options:
         _warn_unless_read(section, name, known, dialect)
-    hints = get_type_hints(schema)
+    hints = _hints(cast("Any", schema))  # mypy: a type[T] is not Hashable
     values = {f.name: _value(section, name, f, hints, dialect) for name, f in keys(schema).items()}
     return schema(**values)
+
+
+@cache
+def _hints(schema: type[Any]) -> dict[str, Any]:
+    """The fields' types: slow to find, and asked for by every section."""
+    return get_type_hints(schema)
 
 
 def _warn_unless_read(

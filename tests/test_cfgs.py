@@ -146,7 +146,7 @@ def replay_ours(name: str) -> None:
 
 DARKNET = Path("/usr/bin/darknet")  # Debian's, which is pjreddie's
 READ_BY_C = [
-    pytest.param(name, marks=[] if FLOATS.get(name, 0) < 25e6 else pytest.mark.golden)
+    pytest.param(name, marks=[] if FLOATS.get(name, 0) < 5e6 else pytest.mark.golden)
     for name in NAMES
     if find_dialect(read_cfg(CFG / f"{name}.cfg")).name == "pjreddie"
 ]
