@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-CHUNK = 1 << 20
-"""Pairs of boxes that are compared at once."""
+ROWS = 64
+"""Boxes that are compared with all others at once."""
+TABLE = 12000
+"""The most boxes whose overlaps are held as a table; it takes a byte for each pair."""
 
 
 @dataclass
@@ -49,13 +51,13 @@ def box_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
     Boxes that only touch, and a union of 0, give 0.
     """
-    a, b = np.asarray(a, np.float32), np.asarray(b, np.float32)
+    ax, ay, aw, ah = np.moveaxis(np.asarray(a, np.float32), -1, 0)
+    bx, by, bw, bh = np.moveaxis(np.asarray(b, np.float32), -1, 0)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        low = np.maximum(a[..., :2] - a[..., 2:] / 2, b[..., :2] - b[..., 2:] / 2)
-        high = np.minimum(a[..., :2] + a[..., 2:] / 2, b[..., :2] + b[..., 2:] / 2)
-        sides = high - low
-        shared = np.where((sides < 0).any(-1), np.float32(0), sides[..., 0] * sides[..., 1])
-        union = a[..., 2] * a[..., 3] + b[..., 2] * b[..., 3] - shared
+        width = np.minimum(ax + aw / 2, bx + bw / 2) - np.maximum(ax - aw / 2, bx - bw / 2)
+        height = np.minimum(ay + ah / 2, by + bh / 2) - np.maximum(ay - ah / 2, by - bh / 2)
+        shared = np.where((width < 0) | (height < 0), np.float32(0), width * height)
+        union = aw * ah + bw * bh - shared
         return np.where((shared == 0) | (union == 0), np.float32(0), shared / union)
 
 
@@ -96,10 +98,14 @@ def suppress(
     order = np.arange(len(found))
     place = np.empty_like(order)
     original = scores.copy()
+    table = _table(first, second, len(found))
     for k in np.flatnonzero(scores.any(0)):
         # PARITY: C sorts the whole array once for each class, stably: that is the order in which
         # it prints, and in which equal scores suppress each other (box.c:do_nms_sort).
         order = order[np.argsort(-original[order, k], kind="stable")]
+        if table is not None:
+            scores[_suppressed_by_table(table, order[original[order, k] > 0]), k] = 0
+            continue
         alive = (original[first, k] > 0) & (original[second, k] > 0)
         a, b = first[alive], second[alive]
         if not a.size:
@@ -149,31 +155,40 @@ def _overlapping(
         chosen = boxes[index]
         left = chosen[:, 0] - chosen[:, 2] / 2
         # An IoU above thresh needs a shared width of more than thresh * width.
-        reach = left + chosen[:, 2] * np.float32(1.0001 - 0.999 * min(max(thresh, 0.0), 1.0))
+        reach = left + chosen[:, 2] * np.float32(1.0001 - 0.999 * thresh)
     ends = np.searchsorted(left, reach, side="right")
-    counts = np.maximum(ends - np.arange(len(index)) - 1, 0)
-    pairs: list[tuple[np.ndarray, np.ndarray]] = []
-    start, total = 0, np.concatenate([[0], np.cumsum(counts)])
-    while start < len(index):
-        stop = max(int(np.searchsorted(total, total[start] + CHUNK, side="right")) - 1, start + 1)
-        rows = np.repeat(np.arange(start, stop), counts[start:stop])
-        columns = np.arange(len(rows)) - (total[rows] - total[start]) + rows + 1
-        near = np.abs(chosen[rows, 1] - chosen[columns, 1]) * 2 <= (
-            chosen[rows, 3] + chosen[columns, 3]
-        )
-        rows, columns = rows[near], columns[near]
-        overlap = box_iou(chosen[rows], chosen[columns])
-        close = overlap > np.float32(thresh)
-        rows, columns = rows[close], columns[close]
+    pairs = [(index[:0], index[:0])]
+    for start in range(0, len(index), ROWS):
+        rows = slice(start, start + ROWS)
+        columns = slice(start, int(ends[rows].max()))
+        overlap = box_iou(chosen[rows, None], chosen[None, columns])
+        i, j = (overlap > np.float32(thresh)).nonzero()
+        i, j = i[i < j], j[i < j]
+        a, b = index[i + start], index[j + start]
         if exponent is not None:
-            less = distance_term(chosen[rows], chosen[columns], exponent)
-            close = overlap[close] - less > np.float32(thresh)
-            rows, columns = rows[close], columns[close]
-        pairs.append((index[rows], index[columns]))
-        start = stop
-    if not pairs:
-        return index, index
+            near = overlap[i, j] - distance_term(boxes[a], boxes[b], exponent) > np.float32(thresh)
+            a, b = a[near], b[near]
+        pairs.append((a, b))
     return np.concatenate([a for a, _ in pairs]), np.concatenate([b for _, b in pairs])
+
+
+def _table(first: np.ndarray, second: np.ndarray, count: int) -> np.ndarray | None:
+    """Which boxes overlap, `(count, count)`; None where a list of the pairs is faster to use."""
+    if len(first) < ROWS * count or count > TABLE:
+        return None
+    table = np.zeros((count, count), bool)
+    table[first, second] = table[second, first] = True
+    return table
+
+
+def _suppressed_by_table(table: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Which of the boxes in `order`, best first, a better kept one suppresses."""
+    gone = [order[:0]]
+    while order.size:
+        hit = table[order[0], order]
+        gone.append(order[hit])
+        order = order[1:][~hit[1:]]
+    return np.concatenate(gone)
 
 
 def _suppressed(better: np.ndarray, worse: np.ndarray, count: int) -> np.ndarray:

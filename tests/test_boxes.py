@@ -97,11 +97,14 @@ def test_suppression_leaves_its_input_alone():
     assert_same(found, before)
 
 
-def test_suppression_of_more_pairs_than_are_compared_at_once(monkeypatch):
-    found = random_detections(5)
-    expected = suppress(found, 0.3)
-    monkeypatch.setattr("darknet_py.boxes.CHUNK", 7)
-    assert_same(suppress(found, 0.3), expected)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("table", [0, 1000])
+def test_suppression_of_many_boxes(kind, table, monkeypatch):
+    found = random_detections(5, 150, 3)
+    found.boxes[:, 2:] *= 2
+    monkeypatch.setattr("darknet_py.boxes.ROWS", 7)  # block after block, and a table if allowed
+    monkeypatch.setattr("darknet_py.boxes.TABLE", table)
+    assert_same(suppress(found, 0.2, kind, 0.4), naive_suppress(found, 0.2, kind, 0.4))
 
 
 def test_kinds_differ():

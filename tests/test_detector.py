@@ -166,6 +166,17 @@ def test_weights_that_are_cut_off_inside_a_layer_are_refused(network, tmp_path):
         Detector.load(tmp_path / "x.cfg", tmp_path / "x.weights")
 
 
+def test_a_file_of_the_first_layers_leaves_the_rest_as_c_starts_it(pictures, tmp_path):
+    body = "[convolutional]\nfilters=4\nsize=3\npad=1\nbatch_normalize=1\n" + BODY
+    save_weights(build(body, SHAPE), tmp_path / "first", cutoff=1)
+    (tmp_path / "x.cfg").write_text(f"[net]\nwidth=64\nheight=48\nchannels=3\n{body}")
+    detector = Detector.load(tmp_path / "x.cfg", tmp_path / "first", thresh=0)
+    rest = detector.network[1]
+    assert not rest.biases.any()
+    assert 0 < rest.weights.std() < 1
+    assert detector.detect(pictures[0])
+
+
 FOUND = Detections(
     np.array([[0.5, 0.25, 0.5, 0.5], [0.25, 0.5, 0.125, 1]], np.float32),
     np.array([0.75, 1], np.float32),
