@@ -28,6 +28,7 @@ types: .venv/ready
 docs: .venv/ready
 	$(BIN)/python docs/generate.py
 	$(BIN)/python docs/generate_models.py
+	$(BIN)/python docs/generate_commands.py
 
 parity: .venv/ready
 	$(BIN)/python docs/generate_parity.py

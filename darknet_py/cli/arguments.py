@@ -109,6 +109,7 @@ class Command:
     def _place(self, args: argparse.Namespace) -> None:
         """Give the words their names."""
         words = list(args.words)
+        value: list[str] | str | None
         for argument in self.arguments:
             if argument.many:
                 value, words = words, []

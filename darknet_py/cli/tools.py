@@ -30,10 +30,15 @@ def _doctor(args: Namespace) -> int:
     )
     for finding in findings:
         print(finding)
-    errors = sum(finding.level == "error" for finding in findings)
-    warnings = sum(finding.level == "warning" for finding in findings)
-    print(f"{errors} errors, {warnings} warnings" if errors + warnings else "nothing is wrong")
+    errors, warnings = (
+        sum(finding.level == level for finding in findings) for level in ("error", "warning")
+    )
+    print(f"{_count(errors, 'error')}, {_count(warnings, 'warning')}")
     return 1 if errors else 0
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number or 'no'} {what}" + ("" if number == 1 else "s")
 
 
 NET = Command(

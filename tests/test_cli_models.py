@@ -1,0 +1,198 @@
+"""The commands that run a network, on small ones: what they print and write."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from darknet_py.cli import main
+from darknet_py.network import Network
+from darknet_py.weights import save_weights
+
+NET = "[net]\nwidth=32\nheight=32\nchannels=3\n"
+DETECTOR = f"""{NET}
+[convolutional]
+filters=14
+size=16
+stride=16
+activation=linear
+
+[yolo]
+mask=0,1
+anchors=6,8, 9,7
+num=2
+classes=2
+"""
+CLASSIFIER = f"{NET}\n[convolutional]\nfilters=3\nsize=3\nactivation=leaky\n[avgpool]\n[softmax]\n"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, text in (("find", DETECTOR), ("name", CLASSIFIER)):
+        Path(f"{name}.cfg").write_text(text)
+        network = Network.from_cfg(f"{name}.cfg", initialize=False)
+        for index, _, tensor in network.arrays():
+            torch.nn.init.normal_(
+                tensor, std=0.05, generator=torch.Generator().manual_seed(index + 3)
+            )
+        save_weights(network, f"{name}.weights")
+    Path("two.names").write_text("apple\npear\n")
+    Path("two.data").write_text("classes=2\nnames=two.names\ntop=2\n")
+    Path("three.data").write_text("classes=3\nlabels=three.names\ntop=2\n")
+    Path("three.names").write_text("a\nb\nc\n")
+    random = np.random.RandomState(1)
+    for name in ("one.png", "other.png"):
+        cv2.imwrite(name, random.randint(0, 256, (40, 60, 3)).astype(np.uint8))
+    Path("bad.png").write_text("no picture")
+
+
+DETECT = ["detect", "find.cfg", "find.weights", "-names", "two.names", "-thresh", ".1"]
+
+
+def lines(capsys):
+    out, err = capsys.readouterr()
+    return [line.partition(" in ")[0] for line in out.splitlines()], err
+
+
+def test_pjreddie_lines_and_picture(capsys):
+    assert main([*DETECT, "one.png", "-dialect", "pjreddie"]) == 0
+    out, err = lines(capsys)
+    assert out[0] == "one.png: Predicted"
+    assert len(out) > 3
+    assert all(line.startswith(("apple: ", "pear: ")) and line.endswith("%") for line in out[1:])
+    assert err.splitlines()[0].startswith("layer     filters")
+    assert err.splitlines()[-1] == "Loading weights from find.weights...Done!"
+    assert cv2.imread("predictions.jpg").shape == (40, 60, 3)
+
+
+def test_alexeyab_lines_json_and_labels(capsys):
+    words = ["-dialect", "alexeyab", "-ext_output", "-out", "found.json", "-save_labels"]
+    assert main([*DETECT, "one.png", "other.png", *words]) == 0
+    out, err = lines(capsys)
+    assert out[:2] == [" Detection layer: 1 - type = 28 ", "one.png: Predicted"]
+    boxes = [line for line in out if "left_x" in line]
+    assert boxes == [line for line in out if line.startswith(("apple", "pear"))]
+    assert err.splitlines()[-4:] == [
+        f"avg_outputs = {(14 * 4 + 14 * 4) // 2} ",
+        "Loading weights from find.weights...",
+        " seen 64, trained: 0 K-images (0 Kilo-batches_64) ",
+        "Done! Loaded 2 layers from weights-file ",
+    ]
+    frames = json.loads(Path("found.json").read_text())
+    assert [frame["filename"] for frame in frames] == ["one.png", "other.png"]
+    assert sum(len(frame["objects"]) for frame in frames) == len(boxes)
+    first = Path("one.txt").read_text().splitlines()
+    assert 1 <= len(first) <= len(frames[0]["objects"])
+    assert all(len(line.split()) == 5 for line in first)
+    assert Path("predictions.jpg").exists()
+
+
+def test_thresholds_depend_on_the_dialect(capsys):
+    found = {}
+    for dialect in ("pjreddie", "alexeyab"):
+        line = ["detect", "find.cfg", "find.weights", "-names", "two.names", "one.png"]
+        assert main([*line, "-quiet", "-letter_box", "-dialect", dialect]) == 0
+        found[dialect] = len([x for x in lines(capsys)[0] if x.endswith("%")])
+    assert found["pjreddie"] < found["alexeyab"]
+
+
+def test_out_names_the_picture(capsys):
+    for out, name in (("boxes", "boxes.jpg"), ("other.png", "other.png"), ("a.b", "a.b.jpg")):
+        assert main([*DETECT, "one.png", "-dialect", "pjreddie", "-out", out, "-quiet"]) == 0
+        assert Path(name).exists()
+    assert main([*DETECT, "one.png", "-out", "none/x", "-quiet"]) == 1
+    assert lines(capsys)[1] == (
+        "darknet-py: none/x.jpg: cannot be written: no such folder, or no right to\n"
+    )
+
+
+def test_names_of_another_count_are_numbered(capsys):
+    line = ["detector", "test", "three.data", "find.cfg", "find.weights", "one.png", "-quiet"]
+    assert main([*line, "-thresh", ".1"]) == 0
+    out, err = lines(capsys)
+    assert err == (
+        "darknet-py: warning: three.names: has 3 names, the network 2 classes; the classes are "
+        "numbered\n"
+    )
+    assert {line.partition(":")[0] for line in out[1:]} == {"0", "1"}
+    Path("no.data").write_text("classes=2\n")
+    assert main(["detector", "test", "no.data", *line[3:]]) == 1
+    message = "no.data: has no line names=... that says where the names are"
+    assert lines(capsys)[1] == f"darknet-py: {message}\n"
+
+
+def test_a_bad_picture_among_good_ones(capsys):
+    assert main([*DETECT, "bad.png", "one.png", "-quiet"]) == 1
+    out, err = lines(capsys)
+    assert out[0] == "one.png: Predicted"
+    assert err.startswith("darknet-py: bad.png: ")
+    assert err.count("\n") == 1
+
+
+def test_yolo_and_coco_stretch_the_picture(capsys):
+    for command, name in (("yolo", "predictions.jpg"), ("coco", "prediction.jpg")):
+        for dialect in ("pjreddie", "alexeyab"):
+            Path(name).unlink(missing_ok=True)
+            words = [command, "test", "find.cfg", "find.weights", "one.png", "-dialect", dialect]
+            assert main([*words, "-names", "two.names", "-quiet"]) == 0
+            out = capsys.readouterr().out
+            assert out.startswith("one.png: Predicted in 0.")
+            assert " seconds.\n" in out
+            assert Path(name).exists()
+
+
+def test_classifier_predict_in_both_dialects(capsys):
+    line = ["classifier", "predict", "three.data", "name.cfg", "name.weights", "one.png", "-quiet"]
+    assert main(line) == 0
+    out, err = capsys.readouterr()
+    assert [line[5:8] for line in out.splitlines()] == ["%: "] * 2
+    assert err.startswith("one.png: Predicted in ")
+    assert main([*line, "-dialect", "alexeyab", "-t", "3"]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[:2] == [" classes = 3, output in cfg = 3 ", "32 32"]
+    assert out[2].startswith("one.png: Predicted in ")
+    assert out[2].endswith(" milli-seconds.")
+    assert sum(float(text.partition(": ")[2]) for text in out[3:]) == pytest.approx(1, abs=1e-5)
+
+
+def test_classify_without_the_right_names(capsys):
+    assert main(["classify", "name.cfg", "name.weights", "one.png", "-quiet"]) == 0
+    out, err = capsys.readouterr()
+    assert sorted(line[-1] for line in out.splitlines()) == ["0", "1", "2"]
+    assert "warning" in err
+    words = ["classify", "name.cfg", "name.weights", "one.png", "-names", "three.names", "-quiet"]
+    assert main([*words, "--top=1", "-preprocess", "resize_min"]) == 0
+    assert capsys.readouterr().out[-2] in "abc"
+
+
+def test_classifier_try(capsys):
+    line = ["classifier", "try", "three.data", "name.cfg", "name.weights", "one.png", "-quiet"]
+    assert main([*line, "1"]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert len(out) == 3 + 1 + 2
+    assert out[3].startswith("one.png: Predicted in ")
+    assert main([*line, "9"]) == 1
+    assert capsys.readouterr().err == "darknet-py: there is no layer 9: the cfg has 0 to 2\n"
+    assert main([*line, "x"]) == 1
+    assert capsys.readouterr().err == "darknet-py: LAYER must be a layer's number, got 'x'\n"
+
+
+def test_doctor_and_net(capsys):
+    assert main(["doctor", "find.cfg", "find.weights", "two.data"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "no errors, no warnings"
+    assert main(["doctor", "find.cfg", "name.weights"]) == 1
+    assert capsys.readouterr().out.splitlines()[-1] == "1 error, no warnings"
+    assert main(["doctor", "find.cfg", "three.data"]) == 1
+    assert main(["net", "cfg/tiny.cfg"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "4,185,972 bytes in a whole weights file"
+
+
+def test_device_flags(capsys):
+    for flags in (["-nogpu"], ["-i", "0"], ["-gpus", "0,1"], ["-device", "cpu"], ["-half"]):
+        assert main([*DETECT, "one.png", "-quiet", *flags]) == 0
+    assert main([*DETECT, "one.png", "-quiet", "-device", "abacus"]) == 1
+    assert lines(capsys)[1].startswith("darknet-py: no device abacus: ")
