@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from darknet_py.antialiasing import Blur
 from darknet_py.layers.base import Layer, Shape, Site, image
 from darknet_py.options import LayerOptions, key
+from darknet_py.window import Window
 
 
 @dataclass(frozen=True)
@@ -51,15 +52,11 @@ class MaxPool(Layer):
     def __init__(self, options: MaxPoolOptions, site: Site) -> None:
         super().__init__(options, site)
         channels = site.need_image().channels
-        self.stride_x = options.stride if options.stride_x is None else options.stride_x
-        self.stride_y = options.stride if options.stride_y is None else options.stride_y
-        self.size = options.stride if options.size is None else options.size
-        self.padding = self.size - 1 if options.padding is None else options.padding
-        if min(self.size, self.stride_x, self.stride_y) < 1 or self.padding < 0:
-            raise site.section.error(
-                f"size and stride must be at least 1 and padding at least 0, got size={self.size}, "
-                f"stride={self.stride_x}, padding={self.padding}"
-            )
+        stride_y = options.stride if options.stride_y is None else options.stride_y
+        stride_x = options.stride if options.stride_x is None else options.stride_x
+        size = options.stride if options.size is None else options.size
+        padding = size - 1 if options.padding is None else options.padding
+        self.window = Window(size, stride_y, stride_x, padding, site.section)
         self.depth = options.out_channels if options.maxpool_depth else 0
         if options.maxpool_depth and not 1 <= self.depth <= channels:
             raise site.section.error(
@@ -70,8 +67,8 @@ class MaxPool(Layer):
         if options.antialiasing:
             if self.depth:
                 raise site.section.error("antialiasing does not go with maxpool_depth")
-            self.blur = Blur(options.antialiasing, self.stride_y, self.stride_x)
-            self.stride_x = self.stride_y = 1
+            self.blur = Blur(options.antialiasing, stride_y, stride_x)
+            self.window = Window(size, 1, 1, padding, site.section)
 
     def resize(self, *inputs: Shape) -> None:
         """Set the shapes."""
@@ -80,47 +77,19 @@ class MaxPool(Layer):
         if self.depth:
             self.host_shape = self.out_shape = Shape(self.depth, shape.height, shape.width)
             return
-        height = self._steps(shape.height, self.stride_y)
-        width = self._steps(shape.width, self.stride_x)
+        height, width = self.window.sides(shape.height, shape.width)
         self.host_shape = Shape(shape.channels, height, width)
         if self.blur is not None:
             height, width = self.blur.sides(height, width, self.section)
         self.out_shape = Shape(shape.channels, height, width)
-
-    def _steps(self, length: int, stride: int) -> int:
-        steps = (length + self.padding - self.size) // stride + 1
-        if steps < 1:
-            raise self.section.error(
-                f"size={self.size} is larger than the {length} pixels it pools"
-            )
-        return steps
-
-    @property
-    def work(self) -> int:
-        """The padded input."""
-        i, padding = self.in_shape, self.padding
-        return i.channels * (i.height + padding) * (i.width + padding) if padding else 0
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """The window maxima."""
         x = image(inputs[0])
         if self.depth:
             return self._pool_channels(x)
-        x = self._pool(x)
+        x = self.window.max(x)
         return x if self.blur is None else self.blur(x)
-
-    def _pool(self, x: Tensor) -> Tensor:
-        # PARITY: padding is a total; the odd pixel goes to the bottom and right
-        # (C: maxpool_layer.c:forward_maxpool_layer, w_offset = -pad/2).
-        before, odd = divmod(self.padding, 2)
-        stride = (self.stride_y, self.stride_x)
-        # Without an odd pixel, or where rounding up makes up for it, torch pads by itself.
-        inside = self.padding < self.size
-        if inside and (not odd or stride == (2, 2)):
-            return F.max_pool2d(x, self.size, stride, before, ceil_mode=bool(odd))
-        after = before + odd
-        x = F.pad(x, (before, after, before, after), value=-math.inf)
-        return F.max_pool2d(x, self.size, stride)
 
     def _pool_channels(self, x: Tensor) -> Tensor:
         missing = -x.shape[1] % self.depth
@@ -129,19 +98,16 @@ class MaxPool(Layer):
 
     def row(self) -> str:
         """As maxpool_layer.c:make_maxpool_layer prints it."""
-        i, o, size = self.in_shape, self.host_shape, self.size
+        i, o, size = self.in_shape, self.host_shape, self.window.size
         if self.dialect.name == "pjreddie":
             return (
-                f"max          {size} x {size} / {self.stride_x}  "
+                f"max          {size} x {size} / {self.window.stride_x}  "
                 f"{i.width:4d} x{i.height:4d} x{i.channels:4d}   ->  "
                 f"{o.width:4d} x{o.height:4d} x{o.channels:4d}"
             )
-        name = "max-depth" if self.depth else "max"
-        window = f" {size:2d}x{size:2d}/{self.stride_x:2d}   "
-        if self.stride_x != self.stride_y and not self.depth:
-            window = f"{size:2d}x{size:2d}/{self.stride_x:2d}x{self.stride_y:2d} "
         row = (
-            f"{name:<17}{window}{i.width:4d} x{i.height:4d} x{i.channels:4d} -> "
+            f"{'max-depth' if self.depth else 'max':<17}{self.window}"
+            f"{i.width:4d} x{i.height:4d} x{i.channels:4d} -> "
             f"{o.width:4d} x{o.height:4d} x{o.channels:4d} {self.operations / 1e9:5.3f} BF"
         )
         if self.blur is None:
@@ -154,4 +120,4 @@ class MaxPool(Layer):
         if self.dialect.name == "pjreddie":
             return 0
         o = self.host_shape
-        return self.size**2 * self.in_shape.channels * o.height * o.width
+        return self.window.size**2 * self.in_shape.channels * o.height * o.width

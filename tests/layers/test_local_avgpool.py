@@ -30,6 +30,9 @@ def naive(x, size, stride_y, stride_x, padding):
         ("size=4\nstride_x=3\nstride_y=2", 4, 2, 3, 3),
         ("size=3\nstride=1\npadding=0", 3, 1, 1, 0),
         ("stride=2", 2, 2, 2, 1),
+        ("size=4\nstride=1", 4, 1, 1, 3),
+        ("size=4\nstride=3\npadding=4", 4, 3, 3, 4),
+        ("size=3\nstride=2\npadding=3", 3, 2, 2, 3),
     ],
 )
 def test_matches_the_c_loops(keys, size, stride_y, stride_x, padding):
@@ -49,7 +52,7 @@ def test_row():
     )
 
 
-def test_a_window_must_hold_a_pixel():
+def test_every_window_must_hold_a_pixel():
     with pytest.raises(CfgError) as error:
         build("[local_avgpool]\nsize=2\npadding=4")
     assert str(error.value) == (

@@ -27,7 +27,19 @@ def naive(x, size, stride, padding, stride_x=None):
 @pytest.mark.parametrize("sides", [(5, 7), (6, 9), (8, 11)])
 @pytest.mark.parametrize(
     "size, stride, padding",
-    [(2, 2, 1), (2, 1, 1), (3, 2, 2), (5, 1, 4), (4, 3, 3), (3, 2, 0), (4, 2, 3), (3, 3, 1)],
+    [
+        (2, 2, 1),
+        (2, 1, 1),
+        (3, 2, 2),
+        (5, 1, 4),
+        (4, 3, 3),
+        (3, 2, 0),
+        (4, 2, 3),
+        (3, 3, 1),
+        (4, 1, 3),
+        (3, 2, 4),
+        (3, 1, 3),
+    ],
 )
 def test_matches_the_c_loops(size, stride, padding, sides):
     x = ramp(2, 3, *sides)
@@ -106,3 +118,9 @@ def test_out_channels_must_be_there():
     assert str(error.value) == (
         "test.cfg:7: [maxpool]: out_channels must be from 1 to the 3 input channels, got 4"
     )
+
+
+def test_a_huge_window_takes_no_memory_of_its_size():
+    x = ramp(2, 3, 5, 7)
+    (actual,) = build("[maxpool]\nsize=100000")(x)
+    assert_close(actual, x.amax((2, 3), keepdim=True).expand_as(x))
