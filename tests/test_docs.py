@@ -44,3 +44,14 @@ def test_modules_that_pages_name_exist(page):
     text = page.read_text(encoding="utf-8")
     for name in re.findall(r"`((?:darknet_py|docs|tests|data|benchmarks)/[\w/.-]+\.\w+)", text):
         assert (ROOT / name).exists(), name
+
+
+def test_quoted_code_is_the_code():
+    text = (DOCS / "adding-a-layer.md").read_text(encoding="utf-8")
+    files = ["darknet_py/layers/shuffle.py", "darknet_py/layers/__init__.py",
+             "tests/layers/test_shuffle.py"]  # fmt: skip
+    code = "".join((ROOT / file).read_text(encoding="utf-8") for file in files)
+    blocks = re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
+    assert len(blocks) == 5
+    for block in blocks:
+        assert block in code, block
