@@ -170,7 +170,8 @@ def test_a_file_of_the_first_layers_leaves_the_rest_as_c_starts_it(pictures, tmp
     body = "[convolutional]\nfilters=4\nsize=3\npad=1\nbatch_normalize=1\n" + BODY
     save_weights(build(body, SHAPE), tmp_path / "first", cutoff=1)
     (tmp_path / "x.cfg").write_text(f"[net]\nwidth=64\nheight=48\nchannels=3\n{body}")
-    detector = Detector.load(tmp_path / "x.cfg", tmp_path / "first", thresh=0)
+    with pytest.warns(DarknetWarning, match=r"first: ends before layer 1 \[convolutional\]"):
+        detector = Detector.load(tmp_path / "x.cfg", tmp_path / "first", thresh=0)
     rest = detector.network[1]
     assert not rest.biases.any()
     assert 0 < rest.weights.std() < 1
