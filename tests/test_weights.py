@@ -1,7 +1,9 @@
 import os
 import re
+import shutil
 import stat
 import struct
+import subprocess
 import threading
 
 import numpy as np
@@ -10,6 +12,7 @@ import torch
 from helpers import SHARED, build, fill
 
 import darknet_py
+from darknet_py.cfg import format_cfg
 from darknet_py.dialect import ALEXEYAB, PJREDDIE
 from darknet_py.errors import DarknetWarning, WeightsError
 from darknet_py.network import Network
@@ -369,3 +372,55 @@ def test_half_precision_and_strided_arrays_are_saved_as_float32(tmp_path):
     save_weights(half, tmp_path / "b.weights")
     _, floats = read_weights(tmp_path / "b.weights")
     assert floats.tolist() == [x for values in arrays(half).values() for x in values]
+
+
+IMAGES = """[convolutional]
+filters=4
+size=3
+batch_normalize=1
+activation=leaky
+[convolutional]
+filters=2
+size=1
+dontsave=1
+[local]
+filters=2
+size=2
+activation=linear
+[connected]
+output=6
+batch_normalize=1
+[connected]
+output=3
+"""
+VECTORS = """[rnn]
+output=5
+batch_normalize=1
+[gru]
+output=4
+[lstm]
+output=3
+batch_normalize=1
+[connected]
+output=2
+[softmax]
+"""
+
+
+@pytest.mark.skipif(shutil.which("darknet") is None, reason="needs Darknet's program")
+@pytest.mark.parametrize(("body", "shape"), [(IMAGES, (3, 6, 7)), (VECTORS, (4,))])
+@pytest.mark.parametrize("header", [OLD, PJ, TURNED], ids=["old", "new", "transposed"])
+def test_the_c_program_reads_and_writes_the_same(tmp_path, body, shape, header):
+    network = build(body, shape=shape, dialect="pjreddie")
+    cfg, ours, theirs = (tmp_path / name for name in ("a.cfg", "a.weights", "c.weights"))
+    cfg.write_text(format_cfg(network.sections), encoding="utf-8")
+    unsaved = 4 * sum(t.numel() for i, _, t in network.arrays() if network[i].options.dontsave)
+    count = sum(tensor.numel() for _, _, tensor in network.arrays())
+    ours.write_bytes(header + np.random.default_rng(0).random(count, "<f4").tobytes())
+    load_weights(network, ours)
+    command = ["darknet", "partial", str(cfg), str(ours), str(theirs), "100"]
+    subprocess.run(command, check=True, capture_output=True, cwd=tmp_path)
+    network.version, network.seen = network.dialect.version, 0  # as `partial` writes them
+    save_weights(network, ours)
+    assert ours.read_bytes() == theirs.read_bytes()
+    assert ours.stat().st_size == 20 + 4 * count - unsaved
