@@ -6,13 +6,14 @@ import struct
 import subprocess
 import threading
 
+import fuzz
 import numpy as np
 import pytest
 import torch
 from helpers import SHARED, build, fill
 
 import darknet_py
-from darknet_py.cfg import format_cfg
+from darknet_py.cfg import format_cfg, parse_cfg
 from darknet_py.dialect import ALEXEYAB, PJREDDIE
 from darknet_py.errors import DarknetWarning, WeightsError
 from darknet_py.network import Network
@@ -206,9 +207,11 @@ def test_start_and_cutoff(write, tmp_path):
     assert arrays(network)[0, "biases"] == [0, 1]
 
 
-@pytest.mark.parametrize("floats", [8, 26])
-def test_no_memory_stays_unset(write, floats, monkeypatch):
-    def poisoned(self, *, device, recurse=True):
+@pytest.fixture
+def poisoned(monkeypatch):
+    """Memory that nobody set holds nan."""
+
+    def to_empty(self, *, device, recurse=True):
         empty(self, device=device, recurse=recurse)
         with torch.no_grad():
             for tensor in (*self.parameters(), *self.buffers()):
@@ -216,17 +219,32 @@ def test_no_memory_stays_unset(write, floats, monkeypatch):
         return self
 
     empty = Network.to_empty
-    monkeypatch.setattr(Network, "to_empty", poisoned)
+    monkeypatch.setattr(Network, "to_empty", to_empty)
+
+
+def has_nan(network):
+    return any(torch.isnan(p).any() for p in (*network.parameters(), *network.buffers()))
+
+
+def test_no_memory_stays_unset_after_part_of_a_file(write, poisoned):
     sections = build(TWO + "[batchnorm]\ndontload=1\n").sections
     network = Network(sections, initialize=False)
-    assert any(torch.isnan(tensor).any() for _, _, tensor in network.arrays())
-    if floats == 8:
-        with pytest.warns(DarknetWarning, match="ends before layer 1"):
-            load_weights(network, write(PJ, floats))
-    else:
-        load_weights(network, write(PJ, floats))
-    assert not any(torch.isnan(p).any() for p in (*network.parameters(), *network.buffers()))
+    assert has_nan(network)
+    with pytest.warns(DarknetWarning, match="ends before layer 1"):
+        load_weights(network, write(PJ, 8))
+    assert not has_nan(network)
     assert arrays(network)[0, "weights"] == [2, 3, 4, 5, 6, 7]
+
+
+@pytest.mark.filterwarnings("ignore::darknet_py.errors.DarknetWarning")
+@pytest.mark.parametrize("text", fuzz.BASES, ids=range(len(fuzz.BASES)))
+def test_no_memory_stays_unset_in_any_layer(tmp_path, text, poisoned):
+    whole = Network(parse_cfg(text))
+    assert not has_nan(whole)
+    save_weights(whole, tmp_path / "a.weights")
+    network = Network(parse_cfg(text), initialize=False)
+    load_weights(network, tmp_path / "a.weights")
+    assert not has_nan(network)
 
 
 @pytest.mark.parametrize(
