@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from darknet_py.cli import main
+from darknet_py.detector import Detector
+from darknet_py.inputs import read_picture
 from darknet_py.network import Network
 from darknet_py.weights import save_weights
 
@@ -145,6 +147,29 @@ def test_yolo_and_coco_stretch_the_picture(capsys):
             assert Path(name).exists()
 
 
+def test_alexeyabs_yolo_prints_boxes_where_they_were(capsys):
+    words = ["yolo", "test", "find.cfg", "find.weights", "one.png", "-dialect", "alexeyab"]
+    assert main([*words, "-names", "two.names", "-quiet", "-thresh", ".05"]) == 0
+    printed = capsys.readouterr().out.splitlines()[1:]
+    detector = Detector.load(
+        "find.cfg", "find.weights", dialect="alexeyab", thresh=0.05, nms=0.4, letterbox=False
+    )
+    picture = read_picture("one.png", 3)
+    before = detector.boxes([y[0] for y in detector.run(detector.prepare(picture))], (40, 60))
+    after = {tuple(box): scores for box, scores in zip_boxes(detector.clean(before))}
+    expected = []
+    for box, _ in zip_boxes(before):
+        best = after[tuple(box)].argmax()
+        if after[tuple(box)][best] > 0.05:
+            expected.append(f"{['apple', 'pear'][best]}: {after[tuple(box)][best] * 100:.0f}%")
+    assert printed == expected
+    assert len(printed) > 3
+
+
+def zip_boxes(found):
+    return list(zip(found.boxes.tolist(), found.scores, strict=True))
+
+
 def test_classifier_predict_in_both_dialects(capsys):
     line = ["classifier", "predict", "three.data", "name.cfg", "name.weights", "one.png", "-quiet"]
     assert main(line) == 0
@@ -179,6 +204,17 @@ def test_classifier_try(capsys):
     assert capsys.readouterr().err == "darknet-py: there is no layer 9: the cfg has 0 to 2\n"
     assert main([*line, "x"]) == 1
     assert capsys.readouterr().err == "darknet-py: LAYER must be a layer's number, got 'x'\n"
+
+
+def test_try_prints_batch_norm_once_for_each_input_channel(capsys):
+    text = CLASSIFIER.replace("filters=3", "filters=5\nbatch_normalize=1")
+    Path("norm.cfg").write_text(text)
+    save_weights(Network.from_cfg("norm.cfg"), "norm.weights")
+    words = ["classifier", "try", "three.data", "norm.cfg", "norm.weights", "one.png", "0"]
+    assert main([*words, "-quiet", "-t", "1"]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[:3] == ["0.000000 1.000000 1.000000"] * 3
+    assert len(out) == 3 + 5 * 222 * 222 + 2
 
 
 def test_doctor_and_net(capsys):
