@@ -87,7 +87,8 @@ class Convolutional(Layer):
         super().__init__(options, site)
         section, channels = site.section, site.need_image().channels
         self.filters, self.size, self.channels = options.filters, options.size, channels
-        self.groups = options.groups
+        # PARITY: groups below 1 count as 1 (C: AlexeyAB's make_convolutional_layer).
+        self.groups = max(options.groups, 1)
         if options.xnor and not site.dialect.xnor_groups:
             self.groups = 1
         self.stride_x = options.stride if options.stride_x < 1 else options.stride_x
@@ -116,7 +117,7 @@ class Convolutional(Layer):
             raise error("filters, size, stride and dilation must be at least 1")
         if self.padding < 0:
             raise error(f"padding must not be negative, got {self.padding}", "padding")
-        if self.groups < 1 or self.channels % self.groups or self.filters % self.groups:
+        if self.channels % self.groups or self.filters % self.groups:
             raise error(
                 f"groups={self.groups} must divide the {self.channels} input channels and the "
                 f"{self.filters} filters",

@@ -287,3 +287,7 @@ def test_keys_of_gpu_training_change_nothing():
 def test_cbn_is_batch_norm():
     names = [name for name, _ in build("[conv]\ncbn=1")[0].arrays()]
     assert names[1] == "scales"
+
+
+def test_no_groups_are_one_group():
+    assert build("[conv]\ngroups=0")[0].weights.shape[1] == 3
