@@ -1,8 +1,11 @@
-import ctypes
+import json
 import re
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
+import c_parser as c_parser_program
 import pytest
 from helpers import SHARED
 from hypothesis import HealthCheck, given, settings
@@ -11,7 +14,6 @@ from hypothesis import strategies as st
 from darknet_py.cfg import find_file, format_cfg, parse_cfg, read_cfg
 from darknet_py.errors import CfgError, DarknetWarning
 
-LIBRARY = next(Path("/usr/lib").glob("*/libdarknet.so*"), None)
 CFGS = sorted((SHARED / "golden").glob("*/cfg/*.cfg"))
 
 key = st.text(st.characters(codec="utf-8", exclude_characters="\n\r\t \0=[#;"), min_size=1)
@@ -111,50 +113,32 @@ def test_round_trip_of_real_cfgs():
         assert content(parse_cfg(format_cfg(sections))) == content(sections), path
 
 
-class Node(ctypes.Structure):
-    pass
+@pytest.fixture(scope="module")
+def c_parser():
+    command = [sys.executable, c_parser_program.__file__]
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=quiet, text=True
+    ) as process:
+
+        def parse(path):
+            process.stdin.write(f"{path}\n")
+            process.stdin.flush()
+            return json.loads(process.stdout.readline())
+
+        yield parse
+        process.stdin.close()
 
 
-class List(ctypes.Structure):
-    _fields_ = [("size", ctypes.c_int), ("front", ctypes.POINTER(Node))]
-
-    def __iter__(self):
-        node = self.front
-        while node:
-            yield node.contents.value
-            node = node.contents.next
-
-
-class Pair(ctypes.Structure):
-    _fields_ = [("key", ctypes.c_char_p), ("value", ctypes.c_char_p)]
-
-
-class CSection(ctypes.Structure):
-    _fields_ = [("type", ctypes.c_char_p), ("options", ctypes.POINTER(List))]
-
-
-Node._fields_ = [("value", ctypes.c_void_p), ("next", ctypes.POINTER(Node))]
-
-
-def text_of(data):
-    return None if data is None else data.decode("utf-8")
-
-
-@pytest.mark.skipif(LIBRARY is None, reason="needs Darknet's library")
+@pytest.mark.skipif(c_parser_program.LIBRARY is None, reason="needs Darknet's library")
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
 @given(text=cfg_text)
-def test_reads_as_the_c_parser_does(text, tmp_path):
+def test_reads_as_the_c_parser_does(text, tmp_path, c_parser):
     path = tmp_path / "a.cfg"
     path.write_text(text + "\n", encoding="utf-8", newline="")
-    read = ctypes.CDLL(str(LIBRARY)).read_cfg
-    read.restype = ctypes.POINTER(List)
-    expected = []
-    for pointer in read(str(path).encode()).contents:
-        section = CSection.from_address(pointer)
-        pairs = [Pair.from_address(p) for p in section.options.contents]
-        expected.append(
-            (text_of(section.type)[1:-1], [(text_of(p.key), text_of(p.value)) for p in pairs])
-        )
+    expected = [
+        (name[1:-1], [(key, value) for key, value in options]) for name, options in c_parser(path)
+    ]
     assert content(read_cfg(path)) == expected
 
 

@@ -137,7 +137,10 @@ def test_any_value_is_read_or_named(values):
             assert "\n" not in str(error)
 
 
-@given(st.integers(-(2**31), 2**31 - 1), st.floats(width=32, allow_nan=False, allow_infinity=False))
+REALS = st.floats(width=32, allow_nan=False, allow_infinity=False, allow_subnormal=False)
+
+
+@given(st.integers(-(2**31), 2**31 - 1), REALS)
 def test_numbers_survive(whole, real):
     options = parse(f"filters={whole}\nscale={real!r}\nlayers={whole},{whole}\nanchors={real!r}")
     assert (options.filters, options.layers) == (whole, (whole, whole))
