@@ -17,6 +17,7 @@ from darknet_py.dialect import Dialect
 from darknet_py.errors import CfgError, DarknetError, DarknetWarning
 from darknet_py.hierarchy import multiply_down
 from darknet_py.inputs import BATCH, Picture, find_device, read_picture
+from darknet_py.layers.convolutional import Convolutional
 from darknet_py.layers.softmax import Softmax
 from darknet_py.network import Network
 from darknet_py.results import Classification
@@ -50,8 +51,9 @@ class Classifier:
                 count, as in C: ImageNet's names 21842 classes, of which most networks know 1000.
             preprocess: how pictures are fitted to the input. "letterbox" keeps the aspect ratio
                 on grey, "crop" cuts the middle out of the picture resized by its shorter side,
-                "resize_min" resizes the network to that, "squash" stretches. None: as the
-                dialect's `classifier predict` does.
+                "resize_min" resizes the network to that, as the program of 2016 did, and sums
+                convolutions in C's order, slowly, so that every digit printed then comes out;
+                "squash" stretches. None: as the dialect's `classifier predict` does.
             half: calculate with 16 bits: bfloat16 on the CPU, float16 elsewhere.
 
         Raises:
@@ -62,6 +64,9 @@ class Classifier:
         if self.preprocess not in get_args(Fit):
             known = ", ".join(get_args(Fit))
             raise DarknetError(f"preprocess must be one of {known}, got {preprocess!r}")
+        for layer in network:
+            if isinstance(layer, Convolutional):
+                layer.in_c_order = self.preprocess == "resize_min"
         head, last = network.sections[0], network[network.output_index]
         if network.heads:
             raise CfgError(f"{head.path}: finds objects and is no classifier: use Detector")

@@ -17,7 +17,7 @@ LEVELS = [
     {"cfg", "files", "dialect"},
     {"datafile", "options"},
     {"boxes", "results", "image", "activations", "batchnorm", "schedule", "augment"},
-    {"anchors", "hierarchy", "antialiasing", "binary", "window"},
+    {"anchors", "hierarchy", "antialiasing", "binary", "gemm", "window"},
     {"layers.base"},
     {"layers"},
     {"layers.__init__"},

@@ -12,6 +12,7 @@ from darknet_py.activations import get_activation
 from darknet_py.antialiasing import Blur
 from darknet_py.batchnorm import BatchNormalizer
 from darknet_py.binary import filter_means, mean_signs, signs
+from darknet_py.gemm import convolve_in_order
 from darknet_py.layers.base import Layer, Shape, Site, image
 from darknet_py.options import LayerOptions, key
 
@@ -74,7 +75,8 @@ class Convolutional(Layer):
     Input `(batch, c, h, w)`, output `(batch, filters, h', w')` with
     `h' = (h + 2 padding - size) // stride_y + 1`, and `w'` likewise. With `antialiasing` the
     strides are those of a blur behind the activation. With `share_index` the arrays are those of
-    `bank`, another layer. C: convolutional_layer.c:forward_convolutional_layer.
+    `bank`, another layer. `in_c_order` sums as C's loops do (gemm.py).
+    C: convolutional_layer.c:forward_convolutional_layer.
     """
 
     Options = ConvolutionalOptions
@@ -102,7 +104,7 @@ class Convolutional(Layer):
             self.stride_x = self.stride_y = 1
         self.activation = get_activation(options.activation, section)
         self.normalized = options.batch_normalize or options.cbn
-        self.bits = False
+        self.bits = self.in_c_order = False
         self._shared: tuple[Convolutional, ...] = ()  # a tuple: its layer is no submodule of this
         if options.share_index != _UNSHARED:
             self._shared = (self._find_shared(site),)
@@ -199,7 +201,8 @@ class Convolutional(Layer):
 
     def _convolve(self, x: Tensor, weights: Tensor, biases: Tensor | None) -> Tensor:
         stride, padding = (self.stride_y, self.stride_x), self.padding * self.dilation
-        return F.conv2d(x, weights, biases, stride, padding, self.dilation, self.groups)
+        convolve = convolve_in_order if self.in_c_order else F.conv2d
+        return convolve(x, weights, biases, stride, padding, self.dilation, self.groups)
 
     def use_bits(self) -> None:
         """Go on with the weights of now, batch norm folded in; with xnor, with their signs.
