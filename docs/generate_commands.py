@@ -22,8 +22,8 @@ tutorial can stand after `darknet-py`. `darknet-py COMMAND --help` prints what i
   those of pjreddie's program or of AlexeyAB's.
 - What C prints on stdout is on stdout, the layer table and messages are on stderr.
 - Names come from `-names`, the `.data` file, or, without either, from the lists that the package
-  brings: COCO for 80 classes, VOC for 20, ImageNet for 1000. Where the counts differ a warning
-  says so and the classes are numbered.
+  brings: COCO for 80 classes, VOC for 20, OpenImages for 601, YOLO9000 for 9418, ImageNet for
+  1000 and 21842. Where the counts differ a warning says so and the classes are numbered.
 - A cfg, `.data` or names file that does not exist is looked up among those that the package
   brings: `cfg/tiny.cfg`, `cfg/coco.data`.
 - IMAGE may be an image, a folder, a `.txt` list, or several of them; without any, paths are read

@@ -1,6 +1,7 @@
 """The commands that run a network, on small ones: what they print and write."""
 
 import json
+from argparse import Namespace
 from pathlib import Path
 
 import cv2
@@ -9,7 +10,9 @@ import pytest
 import torch
 
 from darknet_py.cli import main
+from darknet_py.cli.model import classifier_names, detector_names, open_data
 from darknet_py.detector import Detector
+from darknet_py.errors import DarknetWarning
 from darknet_py.inputs import read_picture
 from darknet_py.network import Network
 from darknet_py.weights import save_weights
@@ -232,3 +235,23 @@ def test_device_flags(capsys):
         assert main([*DETECT, "one.png", "-quiet", *flags]) == 0
     assert main([*DETECT, "one.png", "-quiet", "-device", "abacus"]) == 1
     assert lines(capsys)[1].startswith("darknet-py: no device abacus: ")
+
+
+@pytest.mark.parametrize("classes, first", [(20, "aeroplane"), (80, "person"), (601, None)])
+def test_names_that_the_package_brings(classes, first, recwarn):
+    args = Namespace(names=None)
+    names = detector_names(args, None, classes)
+    assert len(names) == classes
+    assert first in (None, names[0])
+    assert len(classifier_names(args, None, 1000)) == 1000
+    assert not recwarn.list
+
+
+def test_a_list_in_the_folder_yields_to_one_that_fits():
+    Path("cfg").mkdir()
+    Path("cfg/coco.data").write_text("names=two.names\n")
+    data = open_data(Namespace(), "cfg/coco.data")
+    assert detector_names(Namespace(names=None), data, 2) == ["apple", "pear"]
+    assert detector_names(Namespace(names=None), data, 20)[0] == "aeroplane"
+    with pytest.warns(DarknetWarning, match=r"^two\.names: has 2 names, the network 5 classes;"):
+        assert detector_names(Namespace(names=None), data, 5) == list("01234")

@@ -30,6 +30,7 @@ from darknet_py.cli.model import (
     print_loading,
     resolve,
 )
+from darknet_py.errors import DarknetError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,13 +42,20 @@ if TYPE_CHECKING:
 
 def _classify(args: Namespace) -> int:
     data = open_data(args, "cfg/imagenet1k.data")
-    return _predict_images(args, data, args.t or 5)
+    return _predict_images(args, data, _top(args, 5))
 
 
 def _predict(args: Namespace) -> int:
     data = open_data(args, "")
     assert data is not None
-    return _predict_images(args, data, args.t or max(data.number("top", 1), 1))
+    return _predict_images(args, data, _top(args, data.number("top", 1)))
+
+
+def _top(args: Namespace, default: int) -> int:
+    """How many classes to print; -t 0 is the default, as in C."""
+    if args.t < 0:
+        raise DarknetError(f"-t must not be negative, got {args.t}")
+    return args.t or max(default, 1)
 
 
 def _predict_images(args: Namespace, data: DataFile | None, top: int) -> int:
@@ -87,13 +95,12 @@ def _try(args: Namespace) -> int:
     data = open_data(args, "")
     assert data is not None
     classifier = _load(args, data)
-    top = args.t or max(data.number("top", 1), 1)
+    top = _top(args, data.number("top", 1))
     return for_each_image([args.image], partial(_view, classifier, top, args.layer))
 
 
 def _view(classifier: Classifier, top: int, layer: str, path: str) -> Callable[[], None]:
     from darknet_py.cli.report import number_lines
-    from darknet_py.errors import DarknetError
     from darknet_py.inspection import view_layer
 
     if not layer.lstrip("-").isdigit():

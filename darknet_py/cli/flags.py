@@ -29,7 +29,7 @@ MODEL = (
     Flag("gpus", "GPUs, as 0,1: the first is used", str),
     Flag("nogpu", "run on the CPU"),
     Flag("device", "a torch device, such as cpu, cuda:1 or mps", str),
-    Flag("half", "compute in half precision (on a GPU)"),
+    Flag("half", "compute with 16 bits: float16, on the CPU bfloat16"),
     Flag("quiet", "do not print the table of layers and the loading of weights"),
 )
 CUDA = (Flag("cuda_debug_sync", idle=True), Flag("benchmark_layers", idle=True))

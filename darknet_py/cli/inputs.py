@@ -80,7 +80,7 @@ def _numbered(words: Sequence[str]) -> Iterator[tuple[str, int, int]]:
         return
     while True:
         print("Enter Image Path: ", end="", flush=True)
-        line = sys.stdin.readline()
+        line = sys.stdin.readline() if sys.stdin else ""  # closed: None
         if not line:
             return
         if line.strip():

@@ -15,8 +15,18 @@ from darknet_py.files import packaged
 if TYPE_CHECKING:
     from darknet_py.network import Network
 
-NAMES_BY_COUNT = {20: "data/voc.names", 80: "data/coco.names"}
-IMAGENET_NAMES = "data/imagenet.shortnames.list"
+DETECTOR_NAMES = {
+    20: "data/voc.names",
+    80: "data/coco.names",
+    601: "data/openimages.names",
+    9418: "data/9k.names",
+}
+CLASSIFIER_NAMES = {
+    1000: "data/imagenet.shortnames.list",
+    9418: "data/9k.names",
+    21842: "data/imagenet.shortnames.list",
+}
+"""The packaged names of that many classes."""
 
 
 def resolve(name: str) -> str:
@@ -50,28 +60,26 @@ def choose_device(args: Namespace) -> str | None:
 def detector_names(args: Namespace, data: DataFile | None, classes: int) -> list[str]:
     """The classes' names, from -names, the .data file, or the list that has as many."""
     path = _named(args, data)
-    if path is None:
-        path = packaged(NAMES_BY_COUNT.get(classes, "data/none"))
-    if path is None:
-        return _numbers(classes, f"there is no list of {classes} names; -names FILE gives one")
-    names = read_names(path)
-    if len(names) == classes:
-        return names
-    return _numbers(classes, f"{path}: has {len(names)} names, the network {classes} classes")
+    names = read_names(path) if path is not None else []
+    known = packaged(DETECTOR_NAMES.get(classes, ""))
+    if len(names) != classes and known is not None and not _is_asked_for(args):
+        return read_names(known)
+    return names if len(names) == classes else _numbers(path, len(names), classes)
 
 
 def classifier_names(args: Namespace, data: DataFile | None, classes: int) -> list[str]:
     """The same for a classifier; of a longer list the first names count, as in C."""
-    path = _named(args, data) or packaged(IMAGENET_NAMES)
-    if path is None:
-        return _numbers(classes, f"there is no list of {classes} names; -names FILE gives one")
-    names = read_names(path)
-    is_imagenet = not args.names and "imagenet" in path.name
-    if is_imagenet and classes not in (1000, len(names)):
-        return _numbers(classes, f"{path}: names ImageNet, the network has {classes} classes")
-    if len(names) < classes:
-        return _numbers(classes, f"{path}: has {len(names)} names, the network {classes} classes")
-    return names[:classes]
+    path = _named(args, data)
+    if not _is_asked_for(args):
+        known = packaged(CLASSIFIER_NAMES.get(classes, ""))
+        path = path if path is not None and known is not None else known
+    names = read_names(path) if path is not None else []
+    return names[:classes] if len(names) >= classes > 0 else _numbers(path, len(names), classes)
+
+
+def _is_asked_for(args: Namespace) -> bool:
+    """Whether the line itself says where the names are."""
+    return bool(args.names) or "data" in args
 
 
 def open_data(args: Namespace, default: str) -> DataFile | None:
@@ -118,6 +126,9 @@ def _named(args: Namespace, data: DataFile | None) -> Path | None:
     return Path(resolve(str(named)))
 
 
-def _numbers(classes: int, why: str) -> list[str]:
+def _numbers(path: Path | None, count: int, classes: int) -> list[str]:
+    why = f"there is no list of {classes} names (-names FILE gives one)"
+    if path is not None:
+        why = f"{path}: has {count} names, the network {classes} classes"
     warnings.warn(f"{why}; the classes are numbered", DarknetWarning, stacklevel=2)
     return [str(number) for number in range(classes)]
