@@ -118,6 +118,13 @@ def check_counts(section: Section, num: int, classes: int) -> None:
         )
 
 
+def count_anchors(options: YoloHeadOptions) -> int:
+    """How many anchors a YOLO head keeps: `num`, or more where its mask names more that it lists."""
+    # PARITY: cspx-p7-mish.cfg uses anchors beyond num; C keeps num of them and reads on into
+    # other memory (C: parser.c:parse_yolo).
+    return max(options.num, min(max(options.mask, default=-1) + 1, len(options.anchors) // 2))
+
+
 def read_anchors(section: Section, values: Sequence[float], num: int) -> np.ndarray:
     """Anchors `(num, 2)`, width and height; what the cfg leaves out is 0.5, more is not read.
 
@@ -132,16 +139,16 @@ def read_anchors(section: Section, values: Sequence[float], num: int) -> np.ndar
     return anchors.reshape(num, 2)
 
 
-def read_mask(section: Section, mask: Sequence[int], num: int) -> tuple[int, ...]:
-    """The anchors a head uses: those of `mask`, or all.
+def read_mask(section: Section, mask: Sequence[int], num: int, listed: int) -> tuple[int, ...]:
+    """The anchors a head uses: those of `mask`, or the first `num`.
 
     Raises:
-        CfgError: the mask names an anchor that does not exist.
+        CfgError: the mask names an anchor beyond num and beyond the `listed` ones.
     """
     for index in mask:
-        if not 0 <= index < num:
+        if not 0 <= index < listed:
             raise section.error(
-                f"mask names anchor {index}, but num={num} has anchors 0 to {num - 1}", "mask"
+                f"mask names anchor {index}, but num={num} has anchors 0 to {listed - 1}", "mask"
             )
     return tuple(mask) or tuple(range(num))
 

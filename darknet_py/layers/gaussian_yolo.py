@@ -12,6 +12,7 @@ from darknet_py.anchors import (
     YoloHeadOptions,
     above,
     check_yolo_head,
+    count_anchors,
     loss_line,
     read_anchors,
     read_mask,
@@ -52,8 +53,9 @@ class GaussianYolo(Head):
     def __init__(self, options: GaussianYoloOptions, site: Site) -> None:
         super().__init__(options, site)
         check_yolo_head(options, site.section)
-        self.anchors = read_anchors(site.section, options.anchors, options.num)
-        self.mask = read_mask(site.section, options.mask, options.num)
+        listed = count_anchors(options)
+        self.anchors = read_anchors(site.section, options.anchors, listed)
+        self.mask = read_mask(site.section, options.mask, options.num, listed)
         need, have = len(self.mask) * self.entries, site.need_image().channels
         if need != have:
             raise site.section.error(

@@ -87,6 +87,13 @@ def test_mask_beyond_num_names_the_line():
     assert str(error.value) == f"test.cfg:6: [yolo]: {expected}"
 
 
+def test_a_mask_beyond_num_takes_the_listed_anchors():
+    network = build(
+        "[yolo]\nmask=1,2,3\nclasses=3\nnum=2\nanchors=1,2,3,4,5,6,7,8,9,10", (24, 3, 4)
+    )
+    np.testing.assert_array_equal(network[0].anchors, [[1, 2], [3, 4], [5, 6], [7, 8]])
+
+
 def test_row():
     assert build(BODY, SHAPE, "pjreddie")[0].row() == "yolo"
     assert build(BODY + "iou_loss=ciou\nscale_x_y=1.05\niou_normalizer=.07", SHAPE)[0].row() == (
