@@ -44,6 +44,11 @@ def view_layer(classifier: Classifier, path: str, index: int) -> LayerView:
         raise DarknetError(f"the network takes {network.image.channels} channels, try needs 3")
     if network.image.width != SIDE or network.image.height != SIDE:
         network.resize(SIDE, SIDE)
+    scored = network[network.output_index].out_shape.size
+    if scored != classifier.classes:
+        raise DarknetError(
+            f"at {SIDE} x {SIDE} pixels the network has {scored} scores, not {classifier.classes}"
+        )
     inputs = torch.from_numpy(prepare(path, network.dialect.batchnorm_epsilon == "inside"))
     parameter = next(network.parameters(), torch.empty(0))
     wanted = [index, network.output_index]
