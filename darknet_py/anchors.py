@@ -119,7 +119,7 @@ def check_counts(section: Section, num: int, classes: int) -> None:
 
 
 def count_anchors(options: YoloHeadOptions) -> int:
-    """How many anchors a YOLO head keeps: `num`, or more where its mask names more that it lists."""
+    """How many anchors a YOLO head keeps: `num`, or more where mask names more, if listed."""
     # PARITY: cspx-p7-mish.cfg uses anchors beyond num; C keeps num of them and reads on into
     # other memory (C: parser.c:parse_yolo).
     return max(options.num, min(max(options.mask, default=-1) + 1, len(options.anchors) // 2))
