@@ -4,27 +4,40 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from darknet_py.classifier import Classifier
+    from darknet_py.detector import Detector
     from darknet_py.errors import CfgError, DarknetError, DarknetWarning, ImageError, WeightsError
     from darknet_py.network import Network
+    from darknet_py.results import Box, Classification, Detection
     from darknet_py.weights import load_weights, save_weights
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Box": "results",
     "CfgError": "errors",
+    "Classification": "results",
+    "Classifier": "classifier",
     "DarknetError": "errors",
     "DarknetWarning": "errors",
+    "Detection": "results",
+    "Detector": "detector",
     "ImageError": "errors",
-    "WeightsError": "errors",
     "Network": "network",
+    "WeightsError": "errors",
     "load_weights": "weights",
     "save_weights": "weights",
 }
 
 __all__ = [
+    "Box",
     "CfgError",
+    "Classification",
+    "Classifier",
     "DarknetError",
     "DarknetWarning",
+    "Detection",
+    "Detector",
     "ImageError",
     "Network",
     "WeightsError",
