@@ -126,23 +126,35 @@ def test_the_text_of_a_cfg(cfg):
         "0,1,3 -> delete the others",
         "warning: net.cfg:5: [net]: batch=8 is no multiple of subdivisions=3, training uses 2 "
         "images at a time -> make batch a multiple of subdivisions",
-        "error: net.cfg:23: [yolo]: anchors holds 8 numbers, num=3 needs 6 -> set num=4, or mend "
+        "warning: net.cfg:23: [yolo]: anchors holds 8 numbers, num=3 needs 6 -> set num=4, or mend "
         "the anchors",
-        "error: net.cfg:21: [yolo]: mask names anchor 3, num=3 has 0 to 2 -> mend mask or num",
+        "warning: net.cfg:21: [yolo]: mask names anchor 3, num=3 has 0 to 2 -> mend mask or num",
         "error: net.cfg:17: [convolutional]: filters=255, but [yolo] in line 20 with 1 classes "
         "reads 18 -> set filters=18",
+    ]
+
+
+def test_masks_and_anchors_that_do_not_fit(cfg):
+    found = bad(cfg(CFG.replace("mask=0,1,2", "mask=0,1,7").replace("5,6", "5")))
+    assert found[:2] == [
+        "error: net.cfg:21: [yolo]: anchors holds 5 numbers, num=3 needs 6 -> set num=2, or mend "
+        "the anchors",
+        "error: net.cfg:20: [yolo]: mask names anchor 7, num=3 has 0 to 2 -> mend mask or num",
     ]
 
 
 def test_sizes_unknown_keys_and_bad_sections(cfg):
     text = CFG.replace("stride=2", "stride=16").replace("width=64", "width=72\nwidht=3")
     assert bad(cfg(text)) == [
-        "warning: net.cfg:3: [net]: unknown key 'widht' is ignored; did you mean 'width'?",
         "warning: net.cfg: [net]: width=72 is no multiple of 16, the boxes of layer 2 will be off "
         "-> set width=64 or width=80",
+        "warning: net.cfg:3: [net]: unknown key 'widht' is ignored; did you mean 'width'?",
     ]
     assert bad(cfg("[net]\nwidth=1\n[convolutionnal]\n")) == [
         "error: net.cfg:3: [convolutionnal]: unknown section; did you mean [convolutional]?"
+    ]
+    assert bad(cfg(CFG.replace("size=3", "size="))) == [
+        "warning: net.cfg:10: 'size' has no value; the line is ignored",
     ]
     assert bad("none.cfg") == ["error: none.cfg: cannot be opened: No such file or directory"]
 

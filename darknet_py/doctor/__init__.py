@@ -32,31 +32,44 @@ def examine(
     compared with its weights.
     """
     name = os.fspath(cfg)
-    found: list[Finding] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", DarknetWarning)
+        found = list(_examine(cfg, weights, data, dialect))
+    for message in dict.fromkeys(str(warning.message) for warning in caught):
+        found.append(Finding("warning", *split(message, name)))
+    return found
+
+
+def _examine(
+    cfg: str | os.PathLike[str],
+    weights: str | os.PathLike[str] | None,
+    data: str | os.PathLike[str] | None,
+    dialect: str | None,
+) -> Iterator[Finding]:
+    name = os.fspath(cfg)
     network: Network | None = None
     try:
         sections = read_cfg(cfg)
         kind = find_dialect(sections) if dialect is None else get_dialect(dialect)
     except DarknetError as error:
-        return [Finding("error", *split(str(error), name))]
+        yield Finding("error", *split(str(error), name))
+        return
     why = dialect_reason(sections) if dialect is None else "as asked for"
-    found.append(Finding("note", name, f"dialect {kind.name}: {why}"))
-    found += check_sections(sections)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", DarknetWarning)
-        try:
-            network = Network(sections, kind, initialize=False)
-        except DarknetError as error:
-            found.append(Finding("error", *split(str(error), name)))
-    for message in dict.fromkeys(str(warning.message) for warning in caught):
-        found.append(Finding("warning", *split(message, name)))
+    yield Finding("note", name, f"dialect {kind.name}: {why}")
+    seen = list(check_sections(sections))
+    yield from seen
+    try:
+        network = Network(sections, kind, initialize=False)
+    except DarknetError as error:
+        finding = Finding("error", *split(str(error), name))
+        if all(other.where != finding.where for other in seen):  # else it is said already
+            yield finding
     if network is not None:
-        found += _check_strides(network, name)
+        yield from _check_strides(network, name)
     if weights is not None and network is not None:
-        found += check_weights(network, weights)
+        yield from check_weights(network, weights)
     if data is not None:
-        found += check_data(data, sections, network)
-    return found
+        yield from check_data(data, sections, network)
 
 
 def _check_strides(network: Network, name: str) -> Iterator[Finding]:

@@ -72,18 +72,20 @@ def _check_head(head: Section, before: Section) -> Iterator[Finding]:
     """Masks, anchors, and the filters of the layer before."""
     number = number_of(head, "num", 1)
     anchors, mask = numbers_of(head, "anchors"), numbers_of(head, "mask")
+    listed = len(anchors) // 2 or number
+    used = (mask if head.type in YOLO_HEADS else []) or [number - 1]
     if head.type != "detection" and anchors and len(anchors) != 2 * number:
         yield at(
-            "error",
+            "warning" if max(used) < listed else "error",
             head,
             f"anchors holds {len(anchors)} numbers, num={number} needs {2 * number}",
-            f"set num={len(anchors) // 2}, or mend the anchors",
+            f"set num={listed}, or mend the anchors",
             "anchors",
         )
-    for value in mask if head.type in YOLO_HEADS else ():
+    for value in used:
         if not 0 <= value < number:
             yield at(
-                "error",
+                "warning" if 0 <= value < listed else "error",
                 head,
                 f"mask names anchor {value:g}, num={number} has 0 to {number - 1}",
                 "mend mask or num",
