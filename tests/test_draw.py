@@ -4,7 +4,8 @@ from helpers import SHARED
 
 from darknet_py.boxes import Detections
 from darknet_py.dialect import ALEXEYAB, PJREDDIE
-from darknet_py.image import class_color, draw_detections, load_image, to_bytes
+from darknet_py.draw import class_color, draw_detections
+from darknet_py.image import load_image, to_bytes
 from darknet_py.results import list_detections
 
 GOLDEN = SHARED / "golden" / "pjreddie" / "boxes" / "draw.png"
@@ -107,3 +108,11 @@ def test_below_the_threshold_nothing_is_drawn():
 def test_lines_in_small_pictures():
     drawn = draw_detections(gradient(100, 90), found((0.5, 0.5, 0.5, 0.5, {0: 1})), 80)
     assert tuple(drawn[75, 60]) == tuple(drawn[60, 67]) == class_color(0, 80)
+
+
+def test_a_label_at_the_right_edge_is_moved_inside():
+    picture = gradient()
+    drawn = draw_detections(picture, found((0.95, 0.5, 0.08, 0.2, {0: 0.9})), ["a long name"] * 80)
+    color = class_color(0, 80)
+    bar = (drawn == color).all(2).any(0)
+    assert bar[: int(picture.shape[1] * 0.9)].any()

@@ -84,7 +84,9 @@ def _answer(classifier: Classifier, top: int, alexeyab: bool, path: str) -> Call
             lines = number_lines(best) if classifier.tree is None else _tree_lines(classifier, best)
         else:
             print(f"{path}: Predicted in {seconds:f} seconds.", file=sys.stderr)
-            lines = percent_lines(best)
+            # The program of 2016, whose fit that is, printed all digits.
+            old = classifier.preprocess == "resize_min"
+            lines = number_lines(best) if old else percent_lines(best)
         for line in lines:
             print(line)
 

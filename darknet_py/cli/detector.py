@@ -115,8 +115,9 @@ def _answer(
     frames: list[str] | None,
     path: str,
 ) -> Callable[[], None]:
-    from darknet_py import image as images
     from darknet_py import results
+    from darknet_py.draw import draw_detections
+    from darknet_py.image import save_image
     from darknet_py.inputs import read_picture
 
     pixels = read_picture(path, detector.network.image.channels)
@@ -127,8 +128,7 @@ def _answer(
     seconds = time.perf_counter() - start
     found = _find(detector, detector.boxes(outputs, (height, width)), style)
     names, dialect = detector.names, detector.network.dialect
-    drawn = images.draw_detections(pixels, found, names, detector.thresh, dialect)
-    images.save_image(drawn, picture)
+    save_image(draw_detections(pixels, found, names, detector.thresh, dialect), picture)
     if frames is not None:
         objects = results.list_detections(found, names, width, height, 0.005)
         frames.append(results.format_json(objects, len(frames) + 1, path))

@@ -97,7 +97,8 @@ TOP = Flag(
 PREPROCESS = Flag(
     "preprocess",
     "how the image becomes the network's input (default: as the dialect's C); resize_min: short "
-    "side to the network's, nothing cut off, as when the published classifiers were measured",
+    "side to the network's, nothing cut off, sums in C's order and all digits printed, as the "
+    "program of 2016 did, when the figures on the old pages were made",
     str,
     choices=("resize_min",),
 )

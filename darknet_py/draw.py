@@ -1,0 +1,109 @@
+"""Boxes and labels drawn into pictures, with C's lines and colours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+import cv2
+import numpy as np
+
+from darknet_py.boxes import Detections
+from darknet_py.dialect import PJREDDIE, Dialect
+from darknet_py.image import to_bytes
+from darknet_py.results import Box, Detection, list_detections
+
+_CORNERS = ((1, 0, 1), (1, 0, 0), (1, 1, 0), (0, 1, 0), (0, 1, 1), (0, 0, 1))
+"""The colours that the classes' colours lie between, from magenta to blue."""
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+
+
+def draw_detections(
+    image: np.ndarray,
+    detections: Detections | Sequence[Detection],
+    classes: int | Sequence[str],
+    thresh: float = 0.0,
+    dialect: Dialect = PJREDDIE,
+) -> np.ndarray:
+    """A copy of a uint8 picture with the boxes drawn into it, each labelled with its classes.
+
+    Lines and colours are C's to the pixel (image.c:draw_detections, draw_detections_v3); the
+    labels are written with OpenCV's font where C pastes pictures of letters.
+
+    Args:
+        image: `(height, width, 3)`, or grey with 1 channel.
+        detections: boxes relative to the picture, after non-maximum suppression.
+        classes: the classes' names, or how many there are.
+        thresh: probabilities not above it are left out.
+        dialect: how thick the lines are, and which of several classes gives the colour.
+    """
+    image = image.copy()
+    height, width = image.shape[:2]
+    names = [str(i) for i in range(classes)] if isinstance(classes, int) else classes
+    if isinstance(detections, Detections):
+        detections = list_detections(detections, names, width, height, thresh)
+    shown = (d for d in detections if d.probability > thresh)
+    objects = [list(group) for _, group in groupby(shown, lambda d: (d.box, d.objectness))]
+    if dialect.draws_best_class:
+        objects = [sorted(found, key=lambda d: -d.probability) for found in objects]
+        objects.sort(key=lambda found: found[0].probability)
+    # C (pjreddie) draws no line at all in pictures of less than 167 rows
+    thickness = max(int(height * dialect.box_thickness), 1)
+    for found in objects:
+        color = class_color(found[0].class_id, max(len(names), found[0].class_id + 1))
+        color = color if image.shape[2] == 3 else (204,)
+        left, top, right, bottom = _edges(found[0].box, width, height)
+        for i in range(thickness):
+            _draw_frame(image, left + i, top + i, right - i, bottom - i, color)
+        score = f": {found[0].probability:.2f}" if dialect.draws_best_class else ""
+        label = ", ".join([found[0].name + score, *(other.name for other in found[1:])])
+        _draw_label(image, left, top + thickness, label, color)
+    return image
+
+
+def class_color(class_id: int, classes: int) -> tuple[int, ...]:
+    """Red, green and blue of a class, 0 to 255 (C: image.c:get_color)."""
+    position = np.float32(class_id * 123457 % classes) / np.float32(classes) * np.float32(5)
+    whole = int(position)
+    low, high = np.array(_CORNERS[whole : whole + 2], np.float32)
+    between = position - np.float32(whole)
+    return tuple(to_bytes((1 - between) * low + between * high).tolist())
+
+
+def _edges(box: Box, width: int, height: int) -> list[int]:
+    """Left, top, right and bottom in pixels, inside the picture (C: image.c:draw_detections)."""
+    half_width, half_height = box.width / 2, box.height / 2
+    corners = (box.x - half_width, box.y - half_height, box.x + half_width, box.y + half_height)
+    edges = np.nan_to_num(corners).clip(-1, 2) * (width, height, width, height)
+    return list(edges.astype(int).clip(0, (width - 1, height - 1) * 2).tolist())
+
+
+def _draw_frame(
+    image: np.ndarray, x1: int, y1: int, x2: int, y2: int, color: tuple[int, ...]
+) -> None:
+    """One frame of lines a pixel wide (C: image.c:draw_box)."""
+    x1, x2 = (min(max(x, 0), image.shape[1] - 1) for x in (x1, x2))
+    y1, y2 = (min(max(y, 0), image.shape[0] - 1) for y in (y1, y2))
+    image[[y1, y2], x1 : x2 + 1] = color
+    image[y1 : y2 + 1, [x1, x2]] = color
+
+
+def _draw_label(
+    image: np.ndarray, left: int, bottom: int, text: str, color: tuple[int, ...]
+) -> None:
+    """Text on a bar of `color` above `bottom`, or below it where there is no room."""
+    line = 11 * (min(int(image.shape[0] * 0.03) // 10, 7) + 1)  # C's letters come in 8 sizes
+    border = line // 4
+    (_, ascent), descent = cv2.getTextSize(text, _FONT, 1, 1)
+    scale = line / (ascent + descent)
+    thickness = max(line // 20, 1)
+    (text_width, _), descent = cv2.getTextSize(text, _FONT, scale, thickness)
+    is_bright = np.dot(color, (0.299, 0.587, 0.114) if len(color) == 3 else (1,)) > 75
+    bar = np.full((line + 2 * border, text_width + 2 * border, len(color)), color, np.uint8)
+    start = (border, line + border - descent)
+    ink = (0, 0, 0) if is_bright else (255, 255, 255)
+    cv2.putText(bar, text, start, _FONT, scale, ink, thickness, cv2.LINE_AA)
+    top = bottom - len(bar) if bottom >= len(bar) else bottom
+    left = max(min(left, image.shape[1] - bar.shape[1]), 0)  # the whole label stays readable
+    room = image[top : top + len(bar), left : left + bar.shape[1]]
+    room[:] = bar[: room.shape[0], : room.shape[1]]
