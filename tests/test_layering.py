@@ -32,7 +32,18 @@ LEVELS = [
 TORCH_FREE = ["", ".cfg", ".options", ".dialect", ".boxes", ".image", ".results", ".datafile",
               ".files", ".cli"]  # fmt: skip
 # Layers that are made of other layers.
-COMPOSED = {"crnn", "conv_lstm", "gru", "lstm", "rnn", "recurrent", "reorg", "reorg_old"}
+COMPOSED = {
+    "crnn",
+    "conv_lstm",
+    "gru",
+    "lstm",
+    "rnn",
+    "recurrent",
+    "yolo",
+    "gaussian_yolo",
+    "reorg",
+    "reorg_old",
+}
 
 
 def name_of(path):

@@ -11,14 +11,11 @@ from torch import Tensor
 from darknet_py.anchors import (
     YoloHeadOptions,
     above,
-    check_yolo_head,
-    count_anchors,
     loss_line,
-    read_anchors,
-    read_mask,
 )
 from darknet_py.boxes import Detections
-from darknet_py.layers.base import Head, Shape, Site
+from darknet_py.layers.base import Shape
+from darknet_py.layers.yolo_head import YoloHead
 from darknet_py.options import key
 
 POINTS = {"center": 1, "left_top": 2, "right_bottom": 4}
@@ -37,7 +34,7 @@ class GaussianYoloOptions(YoloHeadOptions):
     )
 
 
-class GaussianYolo(Head):
+class GaussianYolo(YoloHead):
     """One box for each cell and anchor, with the deviation of each coordinate.
 
     Input and output `(batch, n (9 + classes), h, w)`, n anchors with the entries x, sx, y, sy,
@@ -50,23 +47,7 @@ class GaussianYolo(Head):
     Options = GaussianYoloOptions
     options: GaussianYoloOptions
 
-    def __init__(self, options: GaussianYoloOptions, site: Site) -> None:
-        super().__init__(options, site)
-        check_yolo_head(options, site.section)
-        listed = count_anchors(options)
-        self.anchors = read_anchors(site.section, options.anchors, listed)
-        self.mask = read_mask(site.section, options.mask, options.num, listed)
-        need, have = len(self.mask) * self.entries, site.need_image().channels
-        if need != have:
-            raise site.section.error(
-                f"filters={need} expected before [Gaussian_yolo] with {len(self.mask)} masks and "
-                f"{self.classes} classes, got {have}"
-            )
-
-    @property
-    def entries(self) -> int:
-        """Values of one box."""
-        return 9 + self.classes
+    own_entries = 9
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Squash and stretch."""
@@ -91,18 +72,12 @@ class GaussianYolo(Head):
     @np.errstate(over="ignore", invalid="ignore")
     def decode(self, output: Tensor, image: Shape, thresh: float, hier: float) -> Detections:
         """The boxes whose objectness is above `thresh`, cell by cell, the anchors inside."""
+        cells, found, anchors = self.candidates(output, thresh)
         height, width = output.shape[-2:]
-        values = output.reshape(len(self.mask), self.entries, height * width).permute(2, 0, 1)
-        cell, anchor = (values[..., 8] > float(np.float32(thresh))).nonzero(as_tuple=True)
-        found = values[cell, anchor].float().cpu().numpy()
-        cells = cell.cpu().numpy()
-        sides = self.anchors[list(self.mask)][anchor.cpu().numpy()]
         boxes = np.empty((len(found), 4), np.float32)
-        boxes[:, 0] = (cells % width + found[:, 0]) / width
-        boxes[:, 1] = (cells // width + found[:, 2]) / height
-        with np.errstate(over="ignore"):
-            scales = np.exp(found[:, 4:8:2].astype(np.float64))
-            boxes[:, 2:] = scales * sides / (image.width, image.height)
+        boxes[:, :2] = (cells + found[:, 0:3:2]) / np.array((width, height), np.float32)
+        scales = np.exp(found[:, 4:8:2].astype(np.float64))
+        boxes[:, 2:] = scales * anchors / (image.width, image.height)
         half = {"left_top": 0.5, "right_bottom": -0.5}.get(self.options.yolo_point, 0.0)
         if half:
             boxes[:, :2] += half * boxes[:, 2:]

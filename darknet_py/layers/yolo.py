@@ -11,14 +11,11 @@ from torch import Tensor
 from darknet_py.anchors import (
     YoloHeadOptions,
     above,
-    check_yolo_head,
-    count_anchors,
     loss_line,
-    read_anchors,
-    read_mask,
 )
 from darknet_py.boxes import Detections
-from darknet_py.layers.base import Head, Shape, Site
+from darknet_py.layers.base import Shape, Site
+from darknet_py.layers.yolo_head import YoloHead
 from darknet_py.options import key
 
 
@@ -45,7 +42,7 @@ class YoloOptions(YoloHeadOptions):
     track_ciou_norm: float = key("tracking: weight of the overlap", 0.01, only="alexeyab")
 
 
-class Yolo(Head):
+class Yolo(YoloHead):
     """One box for each cell and anchor of the mask.
 
     Input and output `(batch, n (5 + classes), h, w)`, n anchors with the entries x, y, w, h,
@@ -60,25 +57,12 @@ class Yolo(Head):
     Options = YoloOptions
     options: YoloOptions
 
+    own_entries = 5
+
     def __init__(self, options: YoloOptions, site: Site) -> None:
         super().__init__(options, site)
-        check_yolo_head(options, site.section)
-        listed = count_anchors(options)
-        self.anchors = read_anchors(site.section, options.anchors, listed)
-        self.mask = read_mask(site.section, options.mask, options.num, listed)
         if options.embedding_layer != 999999:
             site.source(options.embedding_layer, "embedding_layer")
-        need, have = len(self.mask) * self.entries, site.need_image().channels
-        if need != have:
-            raise site.section.error(
-                f"filters={need} expected before [yolo] with {len(self.mask)} masks and "
-                f"{self.classes} classes, got {have}"
-            )
-
-    @property
-    def entries(self) -> int:
-        """Values of one box."""
-        return 5 + self.classes
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Squash and stretch."""
@@ -96,19 +80,13 @@ class Yolo(Head):
     @np.errstate(over="ignore", invalid="ignore")
     def decode(self, output: Tensor, image: Shape, thresh: float, hier: float) -> Detections:
         """The boxes whose objectness is above `thresh`, cell by cell, the anchors inside."""
+        cells, found, anchors = self.candidates(output, thresh)
         height, width = output.shape[-2:]
-        values = output.reshape(len(self.mask), self.entries, height * width).permute(2, 0, 1)
-        cell, anchor = (values[..., 4] > float(np.float32(thresh))).nonzero(as_tuple=True)
-        found = values[cell, anchor].float().cpu().numpy()
-        cells = cell.cpu().numpy()
-        sides = self.anchors[list(self.mask)][anchor.cpu().numpy()]
         boxes = np.empty((len(found), 4), np.float32)
-        boxes[:, 0] = (cells % width + found[:, 0]) / width
-        boxes[:, 1] = (cells // width + found[:, 1]) / height
+        boxes[:, :2] = (cells + found[:, :2]) / np.array((width, height), np.float32)
         raw = found[:, 2:4].astype(np.float64)
-        with np.errstate(over="ignore"):
-            scales = raw * raw * 4 if self.options.new_coords else np.exp(raw)
-            boxes[:, 2:] = scales * sides / (image.width, image.height)
+        scales = raw * raw * 4 if self.options.new_coords else np.exp(raw)
+        boxes[:, 2:] = scales * anchors / (image.width, image.height)
         objectness = found[:, 4]
         return Detections(boxes, objectness, above(objectness[:, None] * found[:, 5:], thresh))
 
