@@ -16,7 +16,7 @@ from darknet_py.datafile import Tree, read_names
 from darknet_py.dialect import Dialect
 from darknet_py.errors import CfgError, DarknetError, DarknetWarning
 from darknet_py.hierarchy import multiply_down
-from darknet_py.inputs import BATCH, Picture, find_device, read_picture
+from darknet_py.inputs import BATCH, Picture, find_device, read_picture, run_batch
 from darknet_py.layers.convolutional import Convolutional
 from darknet_py.layers.softmax import Softmax
 from darknet_py.network import Network
@@ -167,7 +167,6 @@ class Classifier:
                 pixels = images.crop_middle(pixels, shape.width, shape.height)
         return images.to_planar(pixels)
 
-    @torch.inference_mode()
     def run(self, inputs: np.ndarray) -> np.ndarray:
         """The probabilities for prepared inputs, `(batch, channels, height, width)`.
 
@@ -176,14 +175,10 @@ class Classifier:
         """
         network, before = self.network, self.network.image
         size = inputs.shape[2:]
-        device = next((p.device for p in network.parameters()), torch.device("cpu"))
-        dtype = torch.bfloat16 if device.type == "cpu" else torch.float16
-        x = torch.from_numpy(inputs).to(device)
         if size != (before.height, before.width):
             network.resize(*size)
         try:
-            with torch.autocast(device.type, dtype, enabled=self.half):
-                (y,) = network.run(x)
+            (y,) = run_batch(network, inputs, None, self.half)
         finally:
             if size != (before.height, before.width):
                 network.resize(before.height, before.width)

@@ -16,7 +16,7 @@ from darknet_py.boxes import Detections, join_detections, suppress, undo_letterb
 from darknet_py.datafile import read_names
 from darknet_py.dialect import Dialect
 from darknet_py.errors import CfgError, DarknetError, DarknetWarning
-from darknet_py.inputs import BATCH, Picture, find_device, read_picture
+from darknet_py.inputs import BATCH, Picture, find_device, read_picture, run_batch
 from darknet_py.network import Network
 from darknet_py.results import Detection, list_detections
 from darknet_py.weights import load_weights
@@ -168,14 +168,10 @@ class Detector:
         fit = images.letterbox if self.letterbox else images.resize
         return images.to_planar(fit(images.to_float(picture), shape.width, shape.height))
 
-    @torch.inference_mode()
     def run(self, inputs: np.ndarray) -> list[torch.Tensor]:
         """The heads' outputs for prepared inputs, `(batch, channels, height, width)`."""
-        device = next((p.device for p in self.network.parameters()), torch.device("cpu"))
-        dtype = torch.bfloat16 if device.type == "cpu" else torch.float16
-        x = torch.from_numpy(inputs).to(device)
-        with torch.autocast(device.type, dtype, enabled=self.half):
-            return self.network.run(x, [head.index for head in self.network.heads])
+        heads = [head.index for head in self.network.heads]
+        return run_batch(self.network, inputs, heads, self.half)
 
     def boxes(self, outputs: Sequence[torch.Tensor], size: tuple[int, ...]) -> Detections:
         """The boxes in one sample of the heads' outputs, before any suppression, in C's order.

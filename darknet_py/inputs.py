@@ -1,8 +1,9 @@
-"""What Detector and Classifier take: pictures, names, a device."""
+"""What Detector and Classifier share: pictures, devices, and the run of a batch."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import TypeAlias
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 
 from darknet_py.errors import DarknetError, ImageError
 from darknet_py.image import load_image
+from darknet_py.network import Network
 
 Picture: TypeAlias = str | os.PathLike[str] | np.ndarray
 """A file, or an array `(height, width, channels)`, uint8, RGB."""
@@ -49,3 +51,22 @@ def find_device(device: str | torch.device | None) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise DarknetError(f"no device {device!s}: {str(error).splitlines()[0]}") from None
     return found
+
+
+@torch.inference_mode()
+def run_batch(
+    network: Network, inputs: np.ndarray, wanted: Iterable[int] | None, half: bool
+) -> list[torch.Tensor]:
+    """The outputs of the layers `wanted` (None: the network's own) for prepared pictures.
+
+    Args:
+        network: on any device.
+        inputs: float32 `(batch, channels, height, width)`.
+        wanted: layer indices.
+        half: calculate with 16 bits: bfloat16 on the CPU, float16 elsewhere; batch norm's arrays
+            and all others stay float32.
+    """
+    device = next((p.device for p in network.parameters()), torch.device("cpu"))
+    dtype = torch.bfloat16 if device.type == "cpu" else torch.float16
+    with torch.autocast(device.type, dtype, enabled=half):
+        return network.run(torch.from_numpy(inputs).to(device), wanted)
