@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 from darknet_py.errors import CfgError, DarknetWarning
 
@@ -68,18 +68,20 @@ class Section:
         warnings.warn(self.located(message, key), DarknetWarning, stacklevel=3)
 
 
-def read_cfg(source: str | os.PathLike[str] | TextIO) -> list[Section]:
-    """Read a .cfg file, given by its path or as an open text file.
+def read_cfg(source: str | os.PathLike[str] | TextIO | BinaryIO) -> list[Section]:
+    """Read a .cfg file, given by its path or as an open file.
 
     Raises:
         CfgError: the file cannot be opened, or is no cfg.
     """
     if isinstance(source, (str, os.PathLike)):
-        text = read_text(source)
-        if len(text) > _TEXT_LIMIT:
-            raise CfgError(f"{os.fspath(source)}: is too large to be a Darknet cfg")
-        return parse_cfg(text, os.fspath(source))
-    return parse_cfg(source.read(), getattr(source, "name", "<cfg>"))
+        text, path = read_text(source), os.fspath(source)
+    else:
+        content, path = source.read(), str(getattr(source, "name", "<cfg>"))
+        text = _decode(content) if isinstance(content, bytes) else content
+    if len(text) > _TEXT_LIMIT:
+        raise CfgError(f"{path}: is too large to be a Darknet cfg")
+    return parse_cfg(text, path)
 
 
 def parse_cfg(text: str, path: str = "<cfg>") -> list[Section]:
@@ -158,7 +160,11 @@ def read_text(path: str | os.PathLike[str]) -> str:
     Raises:
         CfgError: the file cannot be opened.
     """
-    data = read_bytes(path)
+    return _decode(read_bytes(path))
+
+
+def _decode(data: bytes) -> str:
+    """A file's bytes as text."""
     if data.startswith(_UTF16):
         return data.decode("utf-16", errors="replace")
     return data.decode("utf-8", errors="surrogateescape").removeprefix("\ufeff")

@@ -6,7 +6,7 @@ import difflib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TextIO, cast
+from typing import Any, BinaryIO, TextIO, cast
 
 import torch
 from torch import Tensor, nn
@@ -109,13 +109,13 @@ class Network(nn.Module):
     @classmethod
     def from_cfg(
         cls,
-        source: str | os.PathLike[str] | TextIO,
+        source: str | os.PathLike[str] | TextIO | BinaryIO,
         dialect: str | Dialect | None = None,
         *,
         memory_limit: int | None = None,
         initialize: bool = True,
     ) -> Network:
-        """The network of a .cfg file, given by its path or as an open text file; see `Network`."""
+        """The network of a .cfg file, given by its path or as an open file; see `Network`."""
         sections = read_cfg(source)
         return cls(sections, dialect, memory_limit=memory_limit, initialize=initialize)
 
@@ -233,7 +233,9 @@ class Network(nn.Module):
 
     def _resize(self, image: Shape) -> None:
         if not image.is_image:
-            raise DarknetError(f"the network's input must be an image, got {image}")
+            raise DarknetError(
+                f"height and width must be at least 1, got {image.height} and {image.width}"
+            )
         self.image = image
         shapes = {-1: image}
         for index, layer in enumerate(self):

@@ -84,6 +84,8 @@ def test_encodings(tmp_path, encoding):
     with path.open(encoding=encoding) as file:
         (net,) = read_cfg(file)
     assert net.path == str(path)
+    with path.open("rb") as file:
+        assert content(read_cfg(file)) == [("net", [("batch", "1")])]
 
 
 def test_a_file_that_cannot_be_read(tmp_path):
