@@ -10,12 +10,17 @@ from darknet_py.layers.base import Layer
 class L2Norm(Layer):
     """`x / sqrt(sum of x^2 over the channels)`.
 
-    Input and output `(batch, c, h, w)`. C: l2norm_layer.c, blas.c:l2normalize_cpu.
+    Input and output `(batch, c, h, w)`, or a vector of `(batch, c)`.
+    C: l2norm_layer.c, blas.c:l2normalize_cpu.
     """
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Scale; nan where all channels are 0, as in C."""
         (x,) = inputs
+        # PARITY: a plain vector has no channels, and stays as it is (C: l2norm_layer.c sums over
+        # out_c channels of out_w * out_h pixels, all 0).
+        if not self.in_shape.is_image:
+            return x
         return x / x.square().sum(1, keepdim=True).sqrt()
 
     def row(self) -> str:

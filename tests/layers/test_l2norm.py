@@ -14,5 +14,12 @@ def test_matches_the_c_loops():
     assert network[0].out_shape == network.image
 
 
+def test_a_vector_without_channels_stays():
+    network = build("[gru]\noutput=4\n[l2norm]\n[connected]\noutput=3\n[l2norm]", (5,), "pjreddie")
+    state, same, connected, scaled = network(ramp(2, 5))
+    assert_close(same, state)
+    assert_close(scaled, connected / connected.norm(dim=1, keepdim=True))
+
+
 def test_row():
     assert build("[l2norm]")[0].row() == ("l2norm                                          105")
