@@ -4,7 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
-from darknet_py.datafile import Tree
+from darknet_py.cfg import Section, find_file, quote
+from darknet_py.datafile import Tree, read_tree
+
+
+def read_named_tree(section: Section, name: str | None) -> Tree | None:
+    """The tree that the section's key `tree` names; None without one.
+
+    Raises:
+        CfgError: there is no such file, or it is no tree.
+    """
+    if name is None:
+        return None
+    path = find_file(name, section.path)
+    if not path.is_file():
+        message = f"tree={quote(name)} is no file here, beside the cfg or one folder up"
+        raise section.error(message, "tree")
+    return read_tree(path)
 
 
 def multiply_down(scores: np.ndarray, tree: Tree, *, leaves_only: bool = False) -> None:

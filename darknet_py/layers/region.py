@@ -11,9 +11,8 @@ from torch import Tensor
 
 from darknet_py.anchors import above, check_counts, read_anchors
 from darknet_py.boxes import Detections
-from darknet_py.cfg import find_file
-from darknet_py.datafile import Tree, read_tree
-from darknet_py.hierarchy import multiply_down, walk_down
+from darknet_py.datafile import Tree
+from darknet_py.hierarchy import multiply_down, read_named_tree, walk_down
 from darknet_py.layers.base import Head, Shape, Site
 from darknet_py.options import LayerOptions, key
 
@@ -89,10 +88,8 @@ class Region(Head):
             )
 
     def _read_tree(self, name: str | None) -> Tree | None:
-        if name is None:
-            return None
-        tree = read_tree(find_file(name, self.section.path))
-        if len(tree) != self.classes:
+        tree = read_named_tree(self.section, name)
+        if tree is not None and len(tree) != self.classes:
             raise self.section.error(
                 f"tree={name} holds {len(tree)} classes, but classes={self.classes}", "tree"
             )

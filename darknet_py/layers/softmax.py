@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from darknet_py.cfg import find_file
-from darknet_py.datafile import read_tree
+from darknet_py.hierarchy import read_named_tree
 from darknet_py.layers.base import Layer, Shape, Site, flat
 from darknet_py.options import LayerOptions, key
 
@@ -45,9 +44,7 @@ class Softmax(Layer):
         if options.spatial:
             # PARITY: the CPU program ignores spatial (C: softmax_layer.c:forward_softmax_layer).
             section.warn("spatial is ignored, as in C without a GPU", "spatial")
-        self.tree = (
-            None if options.tree is None else read_tree(find_file(options.tree, section.path))
-        )
+        self.tree = read_named_tree(section, options.tree)
 
     def resize(self, *inputs: Shape) -> None:
         """Set the shapes."""

@@ -68,3 +68,12 @@ def test_row():
     assert build("[softmax]", shape=(1000,))[0].row() == (
         "softmax                                        1000"
     )
+
+
+def test_a_tree_that_is_not_there():
+    with pytest.raises(CfgError) as caught:
+        build("[softmax]\ntree=data/none.tree", shape=(6,))
+    assert str(caught.value) == (
+        "test.cfg:6: [softmax]: tree='data/none.tree' is no file here, beside the cfg or one "
+        "folder up"
+    )
