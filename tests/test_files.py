@@ -81,14 +81,15 @@ def test_data_files_name_packaged_files(path):
             assert len(found.read_text().splitlines()) >= int(options["classes"])
 
 
-def test_the_picture_is_small_and_made_by_its_program():
+@pytest.mark.parametrize("name", ["shapes", "signs"])
+def test_the_pictures_are_small_and_made_by_their_programs(name):
     import runpy
 
     import cv2
 
-    path = ROOT / "data" / "shapes.jpg"
+    path = ROOT / "data" / f"{name}.jpg"
     assert path.stat().st_size < 100_000
-    rendered = runpy.run_path(str(ROOT / "docs" / "render_shapes.py"))["render"]()
+    rendered = runpy.run_path(str(ROOT / "docs" / f"render_{name}.py"))["render"]()
     stored = cv2.imread(str(path))
     assert stored.shape == rendered.shape
     difference = np.abs(stored.astype(int) - rendered)
