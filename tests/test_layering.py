@@ -123,3 +123,10 @@ def test_torch_is_loaded_by_those_who_compute():
     run = [sys.executable, "-c", code]
     done = subprocess.run(run, capture_output=True, text=True, check=True, cwd=ROOT)
     assert "torch" not in done.stdout
+
+
+def test_public_names_are_listed_before_they_are_loaded():
+    code = "import darknet_py; print(set(darknet_py.__all__) <= set(dir(darknet_py)))"
+    run = [sys.executable, "-c", code]
+    done = subprocess.run(run, capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout == "True\n"
