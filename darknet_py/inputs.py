@@ -14,7 +14,7 @@ from darknet_py.image import load_image
 from darknet_py.network import Network
 
 Picture: TypeAlias = str | os.PathLike[str] | np.ndarray
-"""A file, or an array `(height, width, channels)`, uint8, RGB."""
+"""A file, or an array `(height, width, channels)`, uint8, RGB; with one channel `(height, width)`."""
 BATCH = 16
 """How many pictures run at once."""
 
@@ -27,6 +27,8 @@ def read_picture(picture: Picture, channels: int) -> np.ndarray:
     """
     if not isinstance(picture, np.ndarray):
         return load_image(picture, channels)
+    if picture.ndim == 2 and channels == 1:
+        picture = picture[:, :, None]
     if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != channels:
         raise ImageError(
             f"a picture must be a uint8 array (height, width, {channels}), "

@@ -170,6 +170,7 @@ def test_grey_networks_take_grey_pictures(tmp_path):
     save_image(picture(channels=1), tmp_path / "a.png")
     answer = classifier.classify(tmp_path / "a.png")
     assert answer == classifier.classify(picture(channels=1))
+    assert answer == classifier.classify(picture(channels=1)[..., 0])
 
 
 @pytest.mark.parametrize(
