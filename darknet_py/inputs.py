@@ -14,7 +14,7 @@ from darknet_py.image import load_image
 from darknet_py.network import Network
 
 Picture: TypeAlias = str | os.PathLike[str] | np.ndarray
-"""A file, or an array `(height, width, channels)`, uint8, RGB; with one channel `(height, width)`."""
+"""A file, or a uint8 array `(height, width, channels)`, RGB; grey also without the last axis."""
 BATCH = 16
 """How many pictures run at once."""
 
