@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -126,22 +127,27 @@ def read_tree(path: PathName) -> Tree:
     """
     names: list[str] = []
     parents: list[int] = []
-    starts = [0]
-    group_of: list[int] = []
-    child: list[int] = []
     for node, line in enumerate(_lines(path)):
         name, parent = _tree_line(line, node, path)
-        if parent != (parents[-1] if parents else -1):
-            starts.append(node)
         names.append(name)
         parents.append(parent)
-        group_of.append(len(starts) - 1)
-        child.append(-1)
-        if parent >= 0:
-            child[parent] = group_of[-1]
     if not names:
         raise CfgError(f"{os.fspath(path)}: is empty; a tree has lines of 'name parent'")
-    ends = [*starts[1:], len(names)]
+    return make_tree(names, parents)
+
+
+def make_tree(names: Sequence[str], parents: Sequence[int]) -> Tree:
+    """The tree of nodes with these names and parents, each parent before its children."""
+    starts: list[int] = []
+    group_of: list[int] = []
+    child = [-1] * len(parents)
+    for node, parent in enumerate(parents):
+        if node == 0 or parent != parents[node - 1]:
+            starts.append(node)
+        group_of.append(len(starts) - 1)
+        if parent >= 0:
+            child[parent] = group_of[-1]
+    ends = [*starts[1:], len(parents)]
     groups = tuple((start, end - start) for start, end in zip(starts, ends, strict=True))
     return Tree(tuple(names), tuple(parents), groups, tuple(group_of), tuple(child))
 

@@ -1,0 +1,204 @@
+"""Conversion of a network to other formats: the table of them, and `convert`."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from darknet_py.dialect import Dialect
+from darknet_py.errors import DarknetError
+
+if TYPE_CHECKING:
+    from darknet_py.metadata import Metadata
+    from darknet_py.network import Network
+
+HeadKind = Literal["raw", "boxes", "nms"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a conversion may be asked for; a format passes over what it has no use for."""
+
+    head: HeadKind = "boxes"
+    """The heads' own tensors, the boxes of all heads, or those that non-maximum suppression
+    keeps."""
+    dynamic_size: bool = False
+    """Leave height and width of the input open."""
+    half: bool = False
+    """Store 16 bit floats."""
+    keep_batchnorm: bool = False
+    """Do not fold batch norm into the weights."""
+    verify: bool = True
+    """Compare the result with the network."""
+    standalone: bool = False
+    """With a state_dict, also write the network as a Python file of its own."""
+    int8: bool = False
+    """Quantize to 8 bit integers."""
+    calibration: str | None = None
+    """The folder of pictures that `int8` is calibrated on."""
+    image: str | None = None
+    """The picture that `verify` runs on; None: one of the package's."""
+    report: Callable[[str], None] = field(default=lambda line: None)
+    """Takes each line that tells what was done and measured."""
+
+
+@dataclass(frozen=True)
+class Converter:
+    """One format.
+
+    `module` has a function `write(network, metadata, path, options)`; it is imported when it is
+    needed. It makes the file `path` (one that does not exist yet) and any files beside it; they
+    take the target's name when it returns, and are removed if it raises.
+    """
+
+    doc: str
+    suffix: str
+    module: str
+    folds: bool = False
+    """Whether batch norm is folded into the weights, unless `keep_batchnorm` is set."""
+    verifies: bool = False
+    """Whether the result is run and compared by `verify`; others prove theirs in `write`."""
+
+    def write(self, network: Network, metadata: Metadata, path: Path, options: Options) -> None:
+        """Convert `network` into `path`."""
+        module = importlib.import_module(f"darknet_py.convert.{self.module}")
+        cast("Any", module).write(network, metadata, path, options)
+
+
+FORMATS: dict[str, Converter] = {
+    "onnx": Converter("ONNX, for onnxruntime, OpenVINO and OpenCV", ".onnx", "onnx", True, True),
+    "openvino": Converter("OpenVINO's .xml and .bin", ".xml", "openvino", True, True),
+    "safetensors": Converter("named tensors, with the cfg inside", ".safetensors", "safetensors"),
+    "torch": Converter("a state_dict of torch.save", ".pt", "state_dict"),
+    "exported": Converter("a program of torch.export", ".pt2", "exported"),
+    "weights": Converter("Darknet's .weights", ".weights", "darknet"),
+    "timm": Converter("a state_dict for timm's model of the same network", ".pth", "timm"),
+}
+"""The formats that `convert` writes, by name."""
+
+
+def convert(
+    cfg: str | os.PathLike[str],
+    weights: str | os.PathLike[str],
+    to: str,
+    out: str | os.PathLike[str] | None = None,
+    *,
+    dialect: str | Dialect | None = None,
+    names: Sequence[str] | None = None,
+    force: bool = False,
+    options: Options | None = None,
+) -> Path:
+    """Write the network of a cfg and a .weights file in another format, and compare the two.
+
+    >>> convert("yolov4.cfg", "yolov4.weights", "onnx", "yolov4.onnx")
+
+    Args:
+        cfg: the network's .cfg file.
+        weights: its .weights file, or what `to` reads in its place.
+        to: one of `FORMATS`.
+        out: the file to write; None: the name of the weights file, with the format's suffix.
+        dialect: "pjreddie" or "alexeyab"; None: found from the cfg.
+        names: of the classes, for the metadata; None: their numbers.
+        force: replace a file that exists.
+        options: see `Options`.
+
+    Returns:
+        The file written.
+
+    Raises:
+        DarknetError: a file is wrong, a package is missing, the format cannot hold the network,
+            or the result differs by more than the tolerance. No file is left then.
+    """
+    from darknet_py.network import Network
+    from darknet_py.weights import load_weights
+
+    converter = find_format(to)
+    path = Path(out) if out is not None else Path(weights).with_suffix(converter.suffix)
+    check_target(path, force)
+    network = Network.from_cfg(cfg, dialect, initialize=False)
+    load_weights(network, weights)
+    return convert_network(network, to, path, names=names, force=force, options=options)
+
+
+def convert_network(
+    network: Network,
+    to: str,
+    path: str | os.PathLike[str],
+    *,
+    names: Sequence[str] | None = None,
+    force: bool = False,
+    options: Options | None = None,
+) -> Path:
+    """The same for a network that holds its weights; it stays as it is.
+
+    Raises:
+        DarknetError: as `convert`.
+    """
+    from darknet_py.convert.describe import describe
+
+    converter, options, path = find_format(to), options or Options(), Path(path)
+    check_target(path, force)
+    metadata = describe(network, names or (), options, folds=converter.folds)
+    with replacing(path, converter.suffix) as temporary:
+        converter.write(network, metadata, temporary, options)
+        if converter.verifies and options.verify:
+            from darknet_py.convert.verify import verify
+
+            verify(network, temporary, options, name=str(path))
+    return path
+
+
+def find_format(name: str) -> Converter:
+    """The format of that name.
+
+    Raises:
+        DarknetError: there is none.
+    """
+    if name not in FORMATS:
+        raise DarknetError(f"unknown format {name!r}: --to takes {', '.join(FORMATS)}")
+    return FORMATS[name]
+
+
+def check_target(path: Path, force: bool) -> None:
+    """See that `path` may be written.
+
+    Raises:
+        DarknetError: it exists and `force` is not set, or it cannot be made.
+    """
+    if path.is_dir():
+        raise DarknetError(f"{path}: is a folder")
+    if path.exists() and not force:
+        raise DarknetError(f"{path}: exists already (--force replaces it)")
+    if not os.access(path.parent, os.W_OK):
+        raise DarknetError(f"{path}: cannot be written: no such folder, or no right to")
+
+
+@contextlib.contextmanager
+def replacing(path: Path, suffix: str) -> Iterator[Path]:
+    """A file to write in a folder of its own; all that is there then takes the place of `path`.
+
+    Files beside it must be named after its stem: `model.bin`, `model.onnx.data` of `model.onnx`.
+
+    Raises:
+        DarknetError: there is no room, or no right to write.
+    """
+    folder = path.parent / f".{path.stem}.{secrets.token_hex(4)}"
+    try:
+        folder.mkdir()
+        yield folder / path.name
+        for file in sorted(folder.iterdir(), key=lambda file: file.name == path.name):
+            file.replace(path.parent / file.name)  # the model itself comes last
+    except OSError as error:
+        raise DarknetError(f"{path}: cannot be written: {error.strerror or error}") from None
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+__all__ = ["FORMATS", "Converter", "Options", "convert", "convert_network"]
