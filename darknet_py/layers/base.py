@@ -7,38 +7,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from darknet_py.cfg import Section
 from darknet_py.dialect import Dialect
 from darknet_py.options import LayerOptions
+from darknet_py.shape import Shape as Shape
 
 if TYPE_CHECKING:
     from darknet_py.boxes import Detections
-
-
-@dataclass(frozen=True)
-class Shape:
-    """The size of one sample: an image, or a plain vector of `channels` values (height 0)."""
-
-    channels: int
-    height: int
-    width: int
-
-    @property
-    def is_image(self) -> bool:
-        """Whether a convolution can read it (C: `h && w && c`)."""
-        return min(self.channels, self.height, self.width) > 0
-
-    @property
-    def size(self) -> int:
-        """How many values one sample holds (C: `outputs`)."""
-        return self.channels * max(self.height, 1) * max(self.width, 1)
-
-    def __str__(self) -> str:
-        """Width first, as C prints it."""
-        return f"{self.width} x {self.height} x {self.channels}" if self.height else str(self.size)
 
 
 @dataclass
@@ -229,3 +208,9 @@ def flat(x: Tensor) -> Tensor:
 def image(x: Tensor) -> Tensor:
     """`(batch, c, h, w)`: a vector becomes an image of one pixel."""
     return x if x.dim() == 4 else x[:, :, None, None]
+
+
+def as_array(x: Tensor) -> np.ndarray:
+    """A tensor of any device and precision as float32 on numpy."""
+    array: np.ndarray = x.detach().float().cpu().numpy()
+    return array

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import numpy as np
-from torch import Tensor
-
 from darknet_py.anchors import (
     YoloHeadOptions,
     check_yolo_head,
@@ -44,20 +41,3 @@ class YoloHead(Head):
     def entries(self) -> int:
         """Values of one box."""
         return self.own_entries + self.classes
-
-    def candidates(
-        self, output: Tensor, thresh: float
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The boxes whose objectness is above `thresh`, cell by cell, the anchors inside.
-
-        Returns:
-            Cells `(k, 2)` as column and row, values `(k, entries)`, anchors `(k, 2)`; float32.
-        """
-        height, width = output.shape[-2:]
-        values = output.reshape(len(self.mask), self.entries, height * width).permute(2, 0, 1)
-        objectness = values[..., self.own_entries - 1]
-        cell, anchor = (objectness > float(np.float32(thresh))).nonzero(as_tuple=True)
-        found = values[cell, anchor].float().cpu().numpy()
-        row, column = np.divmod(cell.cpu().numpy(), width)
-        cells = np.stack([column, row], 1).astype(np.float32)
-        return cells, found, self.anchors[list(self.mask)][anchor.cpu().numpy()]

@@ -1,0 +1,1 @@
+"""How boxes are read from the outputs of heads: cfg keys and arithmetic, on numpy alone."""
