@@ -242,3 +242,20 @@ def test_starting_values_from_a_layer_on():
     after = [tensor.detach() for _, _, tensor in network.arrays()]
     changed = [not torch.equal(a, b) for a, b in zip(before, after, strict=True)]
     assert changed == [False, False, True, True]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "[yolo]\nclasses=1\nnum=3\nmask=0,1\nanchors=1,2,3,4,5,6\n",
+        "[Gaussian_yolo]\nclasses=3\nnum=3\nmask=0\nanchors=1,2,3,4,5,6\n",
+        "[region]\nclasses=1\nnum=2\nanchors=1,2,3,4\n",
+    ],
+)
+@pytest.mark.parametrize("dialect", ["pjreddie", "alexeyab"])
+def test_a_head_reads_a_connected_layer_as_one_pixel(head, dialect):
+    network = build(f"[connected]\noutput=12\nactivation=linear\n{head}", (3, 4, 5), dialect)
+    vector, actual = network(ramp(2, 3, 4, 5))
+    (expected,) = build(head, (12, 1, 1), dialect)(vector[:, :, None, None])
+    assert_close(actual.flatten(1), expected.flatten(1))
+    network.heads[0].decode(actual[0], network.image, 0.1, 0.5)
