@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import numpy as np
 import torch
 from torch import Tensor
 
-from darknet_py.anchors import (
-    YoloHeadOptions,
-    above,
-    loss_line,
-)
+from darknet_py.anchors import loss_line
 from darknet_py.boxes import Detections
-from darknet_py.layers.base import Shape, image
+from darknet_py.heads.gaussian_yolo import GaussianYoloOptions, decode_gaussian_yolo
+from darknet_py.layers.base import Shape, as_array, image
 from darknet_py.layers.yolo_head import YoloHead
-from darknet_py.options import key
 
 POINTS = {"center": 1, "left_top": 2, "right_bottom": 4}
 """AlexeyAB's numbers of the points, which it prints; an unknown name is the centre."""
-
-
-@dataclass(frozen=True)
-class GaussianYoloOptions(YoloHeadOptions):
-    """Keys of [Gaussian_yolo] (C: parser.c:parse_gaussian_yolo)."""
-
-    uc_normalizer: float = key("training: weight of the uncertainty loss", 1.0, only="alexeyab")
-    yolo_point: str = key(
-        "the point of the box that x and y give: center, left_top or right_bottom",
-        "center",
-        only="alexeyab",
-    )
 
 
 class GaussianYolo(YoloHead):
@@ -69,21 +50,10 @@ class GaussianYolo(YoloHead):
         ]
         return torch.cat(parts, 2).flatten(1, 2)
 
-    @np.errstate(over="ignore", invalid="ignore")
     def decode(self, output: Tensor, image: Shape, thresh: float, hier: float) -> Detections:
         """The boxes whose objectness is above `thresh`, cell by cell, the anchors inside."""
-        cells, found, anchors = self.candidates(output, thresh)
-        height, width = output.shape[-2:]
-        boxes = np.empty((len(found), 4), np.float32)
-        boxes[:, :2] = (cells + found[:, 0:3:2]) / np.array((width, height), np.float32)
-        scales = np.exp(found[:, 4:8:2].astype(np.float64))
-        boxes[:, 2:] = scales * anchors / (image.width, image.height)
-        half = {"left_top": 0.5, "right_bottom": -0.5}.get(self.options.yolo_point, 0.0)
-        if half:
-            boxes[:, :2] += half * boxes[:, 2:]
-        objectness, unsure = found[:, 8], found[:, 1:8:2].sum(1) / 4
-        scores = objectness[:, None] * found[:, 9:] * (1 - unsure[:, None])
-        return Detections(boxes, objectness, above(scores, thresh))
+        anchors = self.anchors[list(self.mask)]
+        return decode_gaussian_yolo(as_array(output), self.options, anchors, image, thresh)
 
     def row(self) -> str:
         """As parser.c:parse_gaussian_yolo prints it."""

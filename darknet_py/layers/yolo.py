@@ -2,44 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import numpy as np
 import torch
 from torch import Tensor
 
-from darknet_py.anchors import (
-    YoloHeadOptions,
-    above,
-    loss_line,
-)
+from darknet_py.anchors import loss_line
 from darknet_py.boxes import Detections
-from darknet_py.layers.base import Shape, Site, image
+from darknet_py.heads.yolo import YoloOptions, decode_yolo
+from darknet_py.layers.base import Shape, Site, as_array, image
 from darknet_py.layers.yolo_head import YoloHead
-from darknet_py.options import key
-
-
-@dataclass(frozen=True)
-class YoloOptions(YoloHeadOptions):
-    """Keys of [yolo] (C: parser.c:parse_yolo)."""
-
-    new_coords: bool = key(
-        "the layer before gives values from 0 to 1; sides are (2 w)^2 anchors",
-        False,
-        only="alexeyab",
-    )
-    focal_loss: bool = key("training: focal loss of the classes", False, only="alexeyab")
-    show_details: bool = key("training: print this head's figures", True, only="alexeyab")
-    embedding_layer: int = key(
-        "the layer that embeds objects for tracking; a negative one counts back",
-        999999,
-        only="alexeyab",
-    )
-    track_history_size: int = key("tracking: frames looked back", 5, only="alexeyab")
-    sim_thresh: float = key("tracking: least similarity of one object", 0.8, only="alexeyab")
-    dets_for_track: int = key("tracking: frames before a track starts", 1, only="alexeyab")
-    dets_for_show: int = key("tracking: frames before a track is shown", 1, only="alexeyab")
-    track_ciou_norm: float = key("tracking: weight of the overlap", 0.01, only="alexeyab")
 
 
 class Yolo(YoloHead):
@@ -77,18 +47,10 @@ class Yolo(YoloHead):
             xy = xy * scale - 0.5 * (scale - 1)
         return torch.cat([xy, wh, rest], 2).view(batch, channels, height, width)
 
-    @np.errstate(over="ignore", invalid="ignore")
     def decode(self, output: Tensor, image: Shape, thresh: float, hier: float) -> Detections:
         """The boxes whose objectness is above `thresh`, cell by cell, the anchors inside."""
-        cells, found, anchors = self.candidates(output, thresh)
-        height, width = output.shape[-2:]
-        boxes = np.empty((len(found), 4), np.float32)
-        boxes[:, :2] = (cells + found[:, :2]) / np.array((width, height), np.float32)
-        raw = found[:, 2:4].astype(np.float64)
-        scales = raw * raw * 4 if self.options.new_coords else np.exp(raw)
-        boxes[:, 2:] = scales * anchors / (image.width, image.height)
-        objectness = found[:, 4]
-        return Detections(boxes, objectness, above(objectness[:, None] * found[:, 5:], thresh))
+        anchors = self.anchors[list(self.mask)]
+        return decode_yolo(as_array(output), self.options, anchors, image, thresh)
 
     def row(self) -> str:
         """As yolo_layer.c:make_yolo_layer and AlexeyAB's parser.c:parse_yolo print it."""
