@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Sequence
-from typing import Literal, TypeAlias, get_args, overload
+from typing import get_args
 
 import numpy as np
 import torch
 
-from darknet_py import image as images
 from darknet_py.bit_weights import use_bit_weights
-from darknet_py.datafile import Tree, read_names
+from darknet_py.datafile import read_names
 from darknet_py.dialect import Dialect
-from darknet_py.errors import CfgError, DarknetError, DarknetWarning
+from darknet_py.errors import CfgError, DarknetError
 from darknet_py.hierarchy import multiply_down
-from darknet_py.inputs import BATCH, Picture, find_device, read_picture, run_batch
+from darknet_py.inputs import find_device, run_batch
 from darknet_py.layers.convolutional import Convolutional
 from darknet_py.layers.softmax import Softmax
 from darknet_py.network import Network
-from darknet_py.results import Classification
+from darknet_py.scorer import Fit, Scorer, fit_names
+from darknet_py.shape import Shape
 from darknet_py.weights import load_weights
 
-Fit: TypeAlias = Literal["letterbox", "crop", "resize_min", "squash"]
-"""How a picture becomes the network's input; docs/images.md."""
 
-
-class Classifier:
+class Classifier(Scorer):
     """A network that scores whole pictures.
 
     >>> classifier = Classifier.load("tiny.cfg", "tiny.weights", "imagenet.shortnames.list")
@@ -73,9 +69,10 @@ class Classifier:
         if not network.image.is_image:
             raise CfgError(f"{head.path}: takes {network.image} values and no picture")
         self.classes = last.out_shape.size
-        self.names = _fit_names(names, self.classes)
+        self.channels = network[len(network) - 1].out_shape.channels
+        self.names = fit_names(names, self.classes)
         trees = [layer.tree for layer in network if isinstance(layer, Softmax) and layer.tree]
-        self.tree: Tree | None = trees[-1] if trees else None
+        self.tree = trees[-1] if trees else None
 
     @classmethod
     def load(
@@ -113,59 +110,15 @@ class Classifier:
         network.to(find_device(device))
         return classifier
 
-    @overload
-    def classify(  # type: ignore[overload-overlap]  # a str is a sequence of str, too
-        self, image: Picture, top: int = 5
-    ) -> list[Classification]: ...
+    @property
+    def image(self) -> Shape:
+        """The network's input."""
+        return self.network.image
 
-    @overload
-    def classify(self, image: Sequence[Picture], top: int = 5) -> list[list[Classification]]: ...
-
-    def classify(
-        self, image: Picture | Sequence[Picture], top: int = 5
-    ) -> list[Classification] | list[list[Classification]]:
-        """The `top` most probable classes, best first; a list of them for a list of pictures.
-
-        Raises:
-            ImageError: a picture cannot be read, or has not the network's channels.
-        """
-        if top < 1:
-            raise DarknetError(f"top must be at least 1, got {top}")
-        if isinstance(image, str | os.PathLike | np.ndarray):
-            return self._best(self.predict([image])[0], top)
-        return [self._best(row, top) for row in self.predict(image)]
-
-    def _best(self, scores: np.ndarray, top: int) -> list[Classification]:
-        return [Classification(i, self.names[i], float(scores[i])) for i in top_k(scores, top)]
-
-    def predict(self, pictures: Sequence[Picture]) -> np.ndarray:
-        """Every class's probability for each picture, `(pictures, classes)`.
-
-        With a class tree a probability is multiplied by those of the classes above it.
-
-        Raises:
-            ImageError: a picture cannot be read, or has not the network's channels.
-        """
-        out = np.empty((len(pictures), self.classes), np.float32)
-        step = 1 if self.preprocess == "resize_min" else BATCH  # sizes differ from one to the next
-        for start in range(0, len(pictures), step):
-            inputs = [self.prepare(picture) for picture in pictures[start : start + step]]
-            out[start : start + step] = self.run(np.concatenate(inputs))
-        return out
-
-    def prepare(self, picture: Picture) -> np.ndarray:
-        """A picture as the network's input, float32 `(1, channels, height, width)`."""
-        shape = self.network.image
-        pixels = images.to_float(read_picture(picture, shape.channels))
-        if self.preprocess == "letterbox":
-            pixels = images.letterbox(pixels, shape.width, shape.height)
-        elif self.preprocess == "squash":
-            pixels = images.resize(pixels, shape.width, shape.height)
-        else:
-            pixels = images.resize_min(pixels, shape.width)
-            if self.preprocess == "crop":
-                pixels = images.crop_middle(pixels, shape.width, shape.height)
-        return images.to_planar(pixels)
+    @property
+    def dialect(self) -> Dialect:
+        """Whose rules hold."""
+        return self.network.dialect
 
     def run(self, inputs: np.ndarray) -> np.ndarray:
         """The probabilities for prepared inputs, `(batch, channels, height, width)`.
@@ -186,37 +139,3 @@ class Classifier:
         if self.tree is not None:
             multiply_down(scores, self.tree, leaves_only=network.dialect.classify_leaves)
         return scores
-
-
-def top_k(scores: np.ndarray, count: int) -> list[int]:
-    """The indices of the largest scores, best first.
-
-    PARITY: of equal scores a later one may come first, when a better one moved the earlier one
-    down (C: utils.c:top_k).
-    """
-    count = min(count, scores.size)
-    least = np.partition(scores, scores.size - count)[scores.size - count]
-    best: list[int] = []
-    for candidate in np.flatnonzero(~(scores < least)).tolist():
-        current = candidate
-        for place, held in enumerate(best):
-            if scores[current] > scores[held]:
-                best[place], current = current, held
-        if len(best) < count:
-            best.append(current)
-    return best
-
-
-def _fit_names(names: Sequence[str] | None, classes: int) -> list[str]:
-    """A name for each class; numbers, where the list is too short to be this network's."""
-    numbers = [str(number) for number in range(classes)]
-    if names is None:
-        return numbers
-    if len(names) < classes:
-        warnings.warn(
-            f"{len(names)} names for {classes} classes: the classes are numbered instead",
-            DarknetWarning,
-            stacklevel=3,
-        )
-        return numbers
-    return list(names[:classes])

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Sequence
-from typing import overload
 
 import numpy as np
 import torch
 
-from darknet_py import image as images
 from darknet_py.bit_weights import use_bit_weights
-from darknet_py.boxes import Detections, join_detections, suppress, undo_letterbox
+from darknet_py.boxes import Detections, join_detections
 from darknet_py.datafile import read_names
 from darknet_py.dialect import Dialect
-from darknet_py.errors import CfgError, DarknetError, DarknetWarning
-from darknet_py.inputs import BATCH, Picture, find_device, read_picture, run_batch
+from darknet_py.errors import CfgError
+from darknet_py.finder import Finder, fill_names
+from darknet_py.inputs import find_device, run_batch
 from darknet_py.network import Network
-from darknet_py.results import Detection, list_detections
+from darknet_py.shape import Shape
 from darknet_py.weights import load_weights
 
 
-class Detector:
+class Detector(Finder):
     """A network that finds objects.
 
     >>> detector = Detector.load("yolov3.cfg", "yolov3.weights", "coco.names")
@@ -63,12 +61,11 @@ class Detector:
             raise CfgError(f"{path}: takes {network.image} values and no picture")
         self.network, self.half = network, half
         self.classes = max(head.classes for head in network.heads)
-        self.names = _fill_names(names, self.classes, path)
-        self.thresh = network.dialect.thresh if thresh is None else thresh
-        self.nms, self.hier = nms, hier
-        for what, value in (("thresh", self.thresh), ("nms", nms), ("hier", hier)):
-            if not 0 <= value <= 1:
-                raise DarknetError(f"{what} must be from 0 to 1, got {value}")
+        self.names = fill_names(names, self.classes, path)
+        super().__init__(network.dialect.thresh if thresh is None else thresh, nms, hier)
+        options = network.heads[-1].options
+        self.nms_kind = getattr(options, "nms_kind", "default")
+        self.beta_nms = getattr(options, "beta_nms", 0.6)
         wanted = network.dialect.letterbox or network.net.letter_box
         self.letterbox = wanted if letterbox is None else letterbox
 
@@ -116,103 +113,31 @@ class Detector:
         network.to(find_device(device))
         return detector
 
-    @overload
-    def detect(self, image: Picture) -> list[Detection]: ...  # type: ignore[overload-overlap]
+    @property
+    def image(self) -> Shape:
+        """The network's input."""
+        return self.network.image
 
-    @overload
-    def detect(self, image: Sequence[Picture]) -> list[list[Detection]]: ...
+    @property
+    def dialect(self) -> Dialect:
+        """Whose rules hold."""
+        return self.network.dialect
 
-    def detect(self, image: Picture | Sequence[Picture]) -> list[Detection] | list[list[Detection]]:
-        """The objects in a picture, most probable first; a list of such lists for a list.
-
-        A box appears once for each class whose probability is above `thresh`.
-
-        Args:
-            image: a file's path, a uint8 RGB array `(height, width, channels)`, or a list.
-
-        Raises:
-            ImageError: a picture cannot be read, or has not the network's channels.
-        """
-        if isinstance(image, str | os.PathLike | np.ndarray):
-            return self.detect([image])[0]
-        found = []
-        for start in range(0, len(image), BATCH):
-            channels = self.network.image.channels
-            pictures = [read_picture(item, channels) for item in image[start : start + BATCH]]
-            for picture, detections in zip(pictures, self.find(pictures), strict=True):
-                height, width = picture.shape[:2]
-                objects = list_detections(detections, self.names, width, height)
-                found.append(sorted(objects, key=lambda d: -d.probability))
-        return found
-
-    def find(self, pictures: Sequence[np.ndarray]) -> list[Detections]:
-        """The boxes of each picture, relative to it, after non-maximum suppression.
-
-        They stand in C's order, that of the lines it prints; scores not above `thresh` are 0.
-
-        Args:
-            pictures: uint8 RGB arrays `(height, width, channels)`; they run as one batch.
-        """
-        if not pictures:
-            return []
-        batch = np.concatenate([self.prepare(picture) for picture in pictures])
-        outputs = self.run(batch)
-        return [
-            self.clean(self.boxes([output[i] for output in outputs], picture.shape[:2]))
-            for i, picture in enumerate(pictures)
-        ]
-
-    def prepare(self, picture: np.ndarray) -> np.ndarray:
-        """A picture as the network's input, float32 `(1, channels, height, width)`."""
-        shape = self.network.image
-        fit = images.letterbox if self.letterbox else images.resize
-        return images.to_planar(fit(images.to_float(picture), shape.width, shape.height))
+    @property
+    def head_types(self) -> list[tuple[int, str]]:
+        """The number and the section's type of each head, in order."""
+        return [(head.index, head.section.type) for head in self.network.heads]
 
     def run(self, inputs: np.ndarray) -> list[torch.Tensor]:
         """The heads' outputs for prepared inputs, `(batch, channels, height, width)`."""
         heads = [head.index for head in self.network.heads]
         return run_batch(self.network, inputs, heads, self.half)
 
-    def boxes(self, outputs: Sequence[torch.Tensor], size: tuple[int, ...]) -> Detections:
-        """The boxes in one sample of the heads' outputs, before any suppression, in C's order.
-
-        Args:
-            outputs: of each head, without the batch axis.
-            size: height and width of the picture that the boxes will be relative to.
-        """
-        shape, heads = self.network.image, self.network.heads
-        found = join_detections(
+    def decode(self, outputs: Sequence[torch.Tensor]) -> Detections:
+        """The boxes in one sample of the heads' outputs, relative to the network's input."""
+        return join_detections(
             [
-                head.decode(output, shape, self.thresh, self.hier)
-                for head, output in zip(heads, outputs, strict=True)
+                head.decode(output, self.network.image, self.thresh, self.hier)
+                for head, output in zip(self.network.heads, outputs, strict=True)
             ]
         )
-        if not self.letterbox:
-            return found
-        used = images.letterbox_size(size, shape.width, shape.height)
-        return undo_letterbox(
-            found, (max(used[0], 1), max(used[1], 1)), (shape.width, shape.height)
-        )
-
-    def clean(self, detections: Detections) -> Detections:
-        """Non-maximum suppression as the last head asks for (C: detector.c:test_detector)."""
-        if not self.nms:
-            return detections
-        options = self.network.heads[-1].options
-        kind, beta = getattr(options, "nms_kind", "default"), getattr(options, "beta_nms", 0.6)
-        return suppress(detections, self.nms, kind, beta)
-
-
-def _fill_names(names: Sequence[str] | None, classes: int, path: str) -> list[str]:
-    """The classes' names; their numbers where the count is wrong."""
-    numbers = [str(number) for number in range(classes)]
-    if names is None:
-        return numbers
-    if len(names) != classes:
-        warnings.warn(
-            f"{path}: {len(names)} names for {classes} classes: classes are numbered",
-            DarknetWarning,
-            stacklevel=3,
-        )
-        return numbers
-    return list(names)

@@ -1,42 +1,14 @@
-"""What Detector and Classifier share: pictures, devices, and the run of a batch."""
+"""What Detector and Classifier share: devices, and the run of a batch."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
-from typing import TypeAlias
 
 import numpy as np
 import torch
 
-from darknet_py.errors import DarknetError, ImageError
-from darknet_py.image import load_image
+from darknet_py.errors import DarknetError
 from darknet_py.network import Network
-
-Picture: TypeAlias = str | os.PathLike[str] | np.ndarray
-"""A file, or a uint8 array `(height, width, channels)`, RGB; grey also without the last axis."""
-BATCH = 16
-"""How many pictures run at once."""
-
-
-def read_picture(picture: Picture, channels: int) -> np.ndarray:
-    """A picture's pixels, uint8 `(height, width, channels)`.
-
-    Raises:
-        ImageError: it cannot be read, or is an array of another kind.
-    """
-    if not isinstance(picture, np.ndarray):
-        return load_image(picture, channels)
-    if picture.ndim == 2 and channels == 1:
-        picture = picture[:, :, None]
-    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != channels:
-        raise ImageError(
-            f"a picture must be a uint8 array (height, width, {channels}), "
-            f"got {picture.dtype} {picture.shape}"
-        )
-    if not picture.size:
-        raise ImageError(f"a picture must have pixels, got shape {picture.shape}")
-    return picture
 
 
 def find_device(device: str | torch.device | None) -> torch.device:

@@ -7,13 +7,14 @@ import torch
 from helpers import SHARED, fill
 
 from darknet_py.cfg import parse_cfg
-from darknet_py.classifier import Classifier, top_k
+from darknet_py.classifier import Classifier
 from darknet_py.datafile import read_tree
 from darknet_py.errors import CfgError, DarknetError, DarknetWarning, ImageError
 from darknet_py.hierarchy import multiply_down
 from darknet_py.image import save_image
 from darknet_py.network import Network
 from darknet_py.results import Classification
+from darknet_py.scorer import top_k
 from darknet_py.weights import save_weights
 
 TINY = SHARED / "models" / "tiny"

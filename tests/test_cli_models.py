@@ -14,8 +14,8 @@ from darknet_py.cli import main
 from darknet_py.cli.model import classifier_names, detector_names, open_data
 from darknet_py.detector import Detector
 from darknet_py.errors import DarknetWarning
-from darknet_py.inputs import read_picture
 from darknet_py.network import Network
+from darknet_py.pictures import read_picture
 from darknet_py.weights import save_weights
 
 NET = "[net]\nwidth=32\nheight=32\nchannels=3\n"

@@ -17,7 +17,7 @@ LEVELS = [
     {"cfg", "files", "dialect"},
     {"datafile", "options"},
     {"boxes", "results", "image", "shape", "activations", "batchnorm", "schedule", "augment"},
-    {"draw", "anchors", "hierarchy", "antialiasing", "binary", "gemm", "window", "heads"},
+    {"pictures", "draw", "anchors", "hierarchy", "antialiasing", "binary", "gemm", "window", "heads"},
     {"layers.base"},
     {"layers"},
     {"layers.__init__"},

@@ -139,7 +139,7 @@ def _load(args: Namespace, data: DataFile | None) -> Classifier:
 
 
 def _best(classifier: Classifier, scores: np.ndarray, top: int) -> list[Classification]:
-    from darknet_py.classifier import top_k
+    from darknet_py.scorer import top_k
     from darknet_py.results import Classification
 
     return [Classification(i, classifier.names[i], float(scores[i])) for i in top_k(scores, top)]

@@ -118,7 +118,7 @@ def _answer(
     from darknet_py import results
     from darknet_py.draw import draw_detections
     from darknet_py.image import save_image
-    from darknet_py.inputs import read_picture
+    from darknet_py.pictures import read_picture
 
     pixels = read_picture(path, detector.network.image.channels)
     height, width = pixels.shape[:2]

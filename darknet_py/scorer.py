@@ -1,0 +1,137 @@
+"""Pictures in, classes out, whatever runs the network (C: classifier.c)."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Literal, TypeAlias, overload
+
+import numpy as np
+
+from darknet_py import image as images
+from darknet_py.datafile import Tree
+from darknet_py.dialect import Dialect
+from darknet_py.errors import DarknetError, DarknetWarning
+from darknet_py.pictures import BATCH, Picture, read_picture
+from darknet_py.results import Classification
+from darknet_py.shape import Shape
+
+Fit: TypeAlias = Literal["letterbox", "crop", "resize_min", "squash"]
+"""How a picture becomes the network's input; docs/images.md."""
+
+
+class Scorer(ABC):
+    """What scores whole pictures: a subclass says how the network runs."""
+
+    names: list[str]
+    """Of the classes."""
+    classes: int
+    channels: int
+    """Of the network's last layer."""
+    tree: Tree | None
+    """Of the classes."""
+    preprocess: Fit
+
+    @property
+    @abstractmethod
+    def image(self) -> Shape:
+        """The network's input."""
+
+    @property
+    @abstractmethod
+    def dialect(self) -> Dialect:
+        """Whose rules hold."""
+
+    @abstractmethod
+    def run(self, inputs: np.ndarray) -> np.ndarray:
+        """The probabilities for prepared inputs, `(batch, channels, height, width)`."""
+
+    @overload
+    def classify(  # type: ignore[overload-overlap]  # a str is a sequence of str, too
+        self, image: Picture, top: int = 5
+    ) -> list[Classification]: ...
+
+    @overload
+    def classify(self, image: Sequence[Picture], top: int = 5) -> list[list[Classification]]: ...
+
+    def classify(
+        self, image: Picture | Sequence[Picture], top: int = 5
+    ) -> list[Classification] | list[list[Classification]]:
+        """The `top` most probable classes, best first; a list of them for a list of pictures.
+
+        Raises:
+            ImageError: a picture cannot be read, or has not the network's channels.
+        """
+        if top < 1:
+            raise DarknetError(f"top must be at least 1, got {top}")
+        if isinstance(image, str | os.PathLike | np.ndarray):
+            return self._best(self.predict([image])[0], top)
+        return [self._best(row, top) for row in self.predict(image)]
+
+    def _best(self, scores: np.ndarray, top: int) -> list[Classification]:
+        return [Classification(i, self.names[i], float(scores[i])) for i in top_k(scores, top)]
+
+    def predict(self, pictures: Sequence[Picture]) -> np.ndarray:
+        """Every class's probability for each picture, `(pictures, classes)`.
+
+        With a class tree a probability is multiplied by those of the classes above it.
+
+        Raises:
+            ImageError: a picture cannot be read, or has not the network's channels.
+        """
+        out = np.empty((len(pictures), self.classes), np.float32)
+        step = 1 if self.preprocess == "resize_min" else BATCH  # sizes differ from one to the next
+        for start in range(0, len(pictures), step):
+            inputs = [self.prepare(picture) for picture in pictures[start : start + step]]
+            out[start : start + step] = self.run(np.concatenate(inputs))
+        return out
+
+    def prepare(self, picture: Picture) -> np.ndarray:
+        """A picture as the network's input, float32 `(1, channels, height, width)`."""
+        shape = self.image
+        pixels = images.to_float(read_picture(picture, shape.channels))
+        if self.preprocess == "letterbox":
+            pixels = images.letterbox(pixels, shape.width, shape.height)
+        elif self.preprocess == "squash":
+            pixels = images.resize(pixels, shape.width, shape.height)
+        else:
+            pixels = images.resize_min(pixels, shape.width)
+            if self.preprocess == "crop":
+                pixels = images.crop_middle(pixels, shape.width, shape.height)
+        return images.to_planar(pixels)
+
+
+def top_k(scores: np.ndarray, count: int) -> list[int]:
+    """The indices of the largest scores, best first.
+
+    PARITY: of equal scores a later one may come first, when a better one moved the earlier one
+    down (C: utils.c:top_k).
+    """
+    count = min(count, scores.size)
+    least = np.partition(scores, scores.size - count)[scores.size - count]
+    best: list[int] = []
+    for candidate in np.flatnonzero(~(scores < least)).tolist():
+        current = candidate
+        for place, held in enumerate(best):
+            if scores[current] > scores[held]:
+                best[place], current = current, held
+        if len(best) < count:
+            best.append(current)
+    return best
+
+
+def fit_names(names: Sequence[str] | None, classes: int) -> list[str]:
+    """A name for each class; numbers, where the list is too short to be this network's."""
+    numbers = [str(number) for number in range(classes)]
+    if names is None:
+        return numbers
+    if len(names) < classes:
+        warnings.warn(
+            f"{len(names)} names for {classes} classes: the classes are numbered instead",
+            DarknetWarning,
+            stacklevel=3,
+        )
+        return numbers
+    return list(names[:classes])
