@@ -61,6 +61,15 @@ def draw_detections(
     return image
 
 
+def draw_captioned_box(
+    image: np.ndarray, corners: Sequence[int], color: Sequence[int], caption: str
+) -> None:
+    """Draw one box with text over it into a uint8 picture (AlexeyAB: darknet.py:draw_boxes)."""
+    left, top, right, bottom = corners
+    cv2.rectangle(image, (left, top), (right, bottom), tuple(color), 1)
+    cv2.putText(image, caption, (left, top - 5), _FONT, 0.5, tuple(color), 2)
+
+
 def class_color(class_id: int, classes: int) -> tuple[int, ...]:
     """Red, green and blue of a class, 0 to 255 (C: image.c:get_color)."""
     position = np.float32(class_id * 123457 % classes) / np.float32(classes) * np.float32(5)

@@ -102,6 +102,11 @@ def resize(image: np.ndarray, width: int, height: int) -> np.ndarray:
     return out.reshape(height, width, channels)
 
 
+def resize_bytes(image: np.ndarray, width: int, height: int) -> np.ndarray:
+    """A uint8 picture stretched to `width` x `height` by OpenCV (cv2.resize, INTER_LINEAR)."""
+    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR))
+
+
 def _positions(old: int, new: int) -> tuple[np.ndarray, np.ndarray]:
     """For each new pixel the old one at or before it, and how far it lies beyond that."""
     scale = np.float32(old - 1) / np.float32(max(new - 1, 1))
