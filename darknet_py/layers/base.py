@@ -199,6 +199,21 @@ class Head(Layer):
         """
         raise NotImplementedError(type(self).__name__)
 
+    def dense(self, output: Tensor, image: Shape) -> tuple[Tensor, Tensor, Tensor]:
+        """Every candidate of a batch, in the order of `decode`, with no threshold.
+
+        What `decode` does after the arithmetic is candidates.py's part.
+
+        Args:
+            output: this layer's output, with the batch axis.
+            image: the network's input shape.
+
+        Returns:
+            Boxes `(batch, n, 4)` cxcywh relative to the input, objectness `(batch, n)`, and
+            scores `(batch, n, classes)`, objectness times class.
+        """
+        raise NotImplementedError(type(self).__name__)
+
 
 def flat(x: Tensor) -> Tensor:
     """`(batch, n)`, each sample in C's memory order."""
@@ -208,6 +223,15 @@ def flat(x: Tensor) -> Tensor:
 def image(x: Tensor) -> Tensor:
     """`(batch, c, h, w)`: a vector becomes an image of one pixel."""
     return x if x.dim() == 4 else x[:, :, None, None]
+
+
+def place(offsets: Tensor) -> Tensor:
+    """Centres inside cells, `(batch, h, w, n, 2)`, as centres relative to the image."""
+    height, width = offsets.shape[1:3]
+    column = torch.arange(width, dtype=offsets.dtype, device=offsets.device).view(1, -1, 1)
+    row = torch.arange(height, dtype=offsets.dtype, device=offsets.device).view(-1, 1, 1)
+    x, y = (offsets[..., 0] + column) / width, (offsets[..., 1] + row) / height
+    return torch.stack([x, y], -1)
 
 
 def as_array(x: Tensor) -> np.ndarray:

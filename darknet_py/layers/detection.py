@@ -8,7 +8,7 @@ from torch import Tensor
 from darknet_py.anchors import check_counts
 from darknet_py.boxes import Detections
 from darknet_py.heads.detection import DetectionOptions, decode_detection
-from darknet_py.layers.base import Head, Shape, Site, as_array, flat
+from darknet_py.layers.base import Head, Shape, Site, as_array, flat, place
 
 
 class Detection(Head):
@@ -57,10 +57,26 @@ class Detection(Head):
 
     def decode(self, output: Tensor, image: Shape, thresh: float, hier: float) -> Detections:
         """All boxes, cell by cell; their objectness is not held against `thresh`."""
+        self._need_boxes()
+        return decode_detection(as_array(output), self.options, thresh)
+
+    def dense(self, output: Tensor, image: Shape) -> tuple[Tensor, Tensor, Tensor]:
+        """Every box, cell by cell."""
+        self._need_boxes()
+        o, cells = self.options, self.options.side**2
+        classes, objectness, raw = output.split(
+            (cells * o.classes, cells * o.num, cells * o.num * o.coords), 1
+        )
+        raw = raw.reshape(-1, o.side, o.side, o.num, o.coords)
+        size = raw[..., 2:4].square() if o.sqrt else raw[..., 2:4]
+        boxes = torch.cat([place(raw[..., :2]), size], -1).reshape(-1, cells * o.num, 4)
+        scores = objectness.reshape(-1, cells, o.num, 1) * classes.reshape(-1, cells, 1, o.classes)
+        return boxes, objectness, scores.reshape(-1, cells * o.num, o.classes)
+
+    def _need_boxes(self) -> None:
         if self.options.coords < 4:
             got = self.options.coords
             raise self.section.error(f"coords must be 4 to read boxes, got {got}", "coords")
-        return decode_detection(as_array(output), self.options, thresh)
 
     def row(self) -> str:
         """As detection_layer.c:make_detection_layer prints it."""

@@ -8,7 +8,7 @@ from torch import Tensor
 from darknet_py.anchors import loss_line
 from darknet_py.boxes import Detections
 from darknet_py.heads.gaussian_yolo import GaussianYoloOptions, decode_gaussian_yolo
-from darknet_py.layers.base import Shape, as_array, image
+from darknet_py.layers.base import Shape, as_array, image, place
 from darknet_py.layers.yolo_head import YoloHead
 
 POINTS = {"center": 1, "left_top": 2, "right_bottom": 4}
@@ -54,6 +54,20 @@ class GaussianYolo(YoloHead):
         """The boxes whose objectness is above `thresh`, cell by cell, the anchors inside."""
         anchors = self.anchors[list(self.mask)]
         return decode_gaussian_yolo(as_array(output), self.options, anchors, image, thresh)
+
+    def dense(self, output: Tensor, image: Shape) -> tuple[Tensor, Tensor, Tensor]:
+        """Every box, cell by cell, the anchors inside."""
+        found = self.by_cell(output)
+        centres = place(torch.stack([found[..., 0], found[..., 2]], -1))
+        scales = torch.stack([found[..., 4], found[..., 6]], -1).exp()
+        boxes = self.join_sides(centres, scales, image)
+        half = {"left_top": 0.5, "right_bottom": -0.5}.get(self.options.yolo_point, 0.0)
+        if half:
+            boxes = torch.cat([boxes[..., :2] + half * boxes[..., 2:], boxes[..., 2:]], -1)
+        unsure = (found[..., 1] + found[..., 3] + found[..., 5] + found[..., 7]) / 4
+        objectness = found[..., 8]
+        scores = objectness.unsqueeze(-1) * found[..., 9:] * (1 - unsure).unsqueeze(-1)
+        return boxes.flatten(1, 3), objectness.flatten(1, 3), scores.flatten(1, 3)
 
     def row(self) -> str:
         """As parser.c:parse_gaussian_yolo prints it."""

@@ -12,7 +12,7 @@ from darknet_py.boxes import Detections
 from darknet_py.datafile import Tree
 from darknet_py.heads.region import RegionDecoder, RegionOptions
 from darknet_py.hierarchy import read_named_tree
-from darknet_py.layers.base import Head, Shape, Site, as_array, image
+from darknet_py.layers.base import Head, Shape, Site, as_array, image, place
 
 
 class Region(Head):
@@ -117,6 +117,54 @@ class Region(Head):
         decoder = RegionDecoder(self.options, self.anchors, self.tree, self.interleaved)
         return decoder.decode(as_array(output), thresh, hier, class_map)
 
+    def dense(self, output: Tensor, image: Shape) -> tuple[Tensor, Tensor, Tensor]:
+        """Every box; with a tree, each class scored with the product of its path's shares."""
+        num, sides, o = self.options.num, output.shape[2:], self.options
+        if self.interleaved:
+            found = output.reshape(-1, *sides, num, self.entries)
+            centres, objectness = place(found[..., :2].sigmoid()), found[..., 4]
+            classes = found[..., 5 : 5 + self.classes]
+            if o.classfix == -1:
+                objectness = torch.where(objectness < 0.5, 0.0, objectness)
+        else:
+            found = output.reshape(-1, num, self.entries, *sides).permute(0, 3, 4, 1, 2)
+            centres, objectness = place(found[..., :2]), found[..., o.coords]
+            first = o.coords + (not o.background or self.tree is None)
+            classes = found[..., first : first + self.classes]
+            if o.background:
+                objectness = torch.ones_like(objectness)
+        if self.tree is not None:
+            classes = multiply_paths(classes, self.tree)
+        anchors = torch.tensor(self.anchors).to(found)
+        size = torch.stack(
+            [
+                found[..., 2].exp() * anchors[:, 0] / sides[1],
+                found[..., 3].exp() * anchors[:, 1] / sides[0],
+            ],
+            -1,
+        )
+        boxes = torch.cat([centres, size], -1)
+        scores = objectness.unsqueeze(-1) * classes
+        if not self.interleaved:
+            boxes, scores = (part.permute(0, 3, 1, 2, 4) for part in (boxes, scores))
+            objectness = objectness.permute(0, 3, 1, 2)
+        return boxes.flatten(1, 3), objectness.flatten(1, 3), scores.flatten(1, 3)
+
     def row(self) -> str:
         """As region_layer.c:make_region_layer prints it."""
         return "detection"
+
+
+def multiply_paths(shares: Tensor, tree: Tree) -> Tensor:
+    """Each class's share of its group, `(..., classes)`, times those of the classes above it.
+
+    Without a loop over groups, so that a traced program of it stays small.
+    """
+    parents = [*tree.parents, len(tree)]  # past the classes stands a 1, its own parent
+    parents = [len(tree) if parent < 0 else parent for parent in parents]
+    padded = torch.cat([shares, torch.ones_like(shares[..., :1])], -1)
+    products, above = shares, parents[:-1]
+    while any(parent < len(tree) for parent in above):
+        products = products * padded[..., torch.tensor(above, device=shares.device)]
+        above = [parents[parent] for parent in above]
+    return products

@@ -8,7 +8,7 @@ from torch import Tensor
 from darknet_py.anchors import loss_line
 from darknet_py.boxes import Detections
 from darknet_py.heads.yolo import YoloOptions, decode_yolo
-from darknet_py.layers.base import Shape, Site, as_array, image
+from darknet_py.layers.base import Shape, Site, as_array, image, place
 from darknet_py.layers.yolo_head import YoloHead
 
 
@@ -51,6 +51,16 @@ class Yolo(YoloHead):
         """The boxes whose objectness is above `thresh`, cell by cell, the anchors inside."""
         anchors = self.anchors[list(self.mask)]
         return decode_yolo(as_array(output), self.options, anchors, image, thresh)
+
+    def dense(self, output: Tensor, image: Shape) -> tuple[Tensor, Tensor, Tensor]:
+        """Every box, cell by cell, the anchors inside."""
+        found = self.by_cell(output)
+        raw = found[..., 2:4]
+        scales = raw * raw * 4 if self.options.new_coords else raw.exp()
+        boxes = self.join_sides(place(found[..., :2]), scales, image)
+        objectness, classes = found[..., 4], found[..., 5:]
+        scores = objectness.unsqueeze(-1) * classes
+        return boxes.flatten(1, 3), objectness.flatten(1, 3), scores.flatten(1, 3)
 
     def row(self) -> str:
         """As yolo_layer.c:make_yolo_layer and AlexeyAB's parser.c:parse_yolo print it."""

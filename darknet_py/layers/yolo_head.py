@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import torch
+from torch import Tensor
+
 from darknet_py.anchors import (
     YoloHeadOptions,
     check_yolo_head,
@@ -11,7 +14,7 @@ from darknet_py.anchors import (
     read_anchors,
     read_mask,
 )
-from darknet_py.layers.base import Head, Site
+from darknet_py.layers.base import Head, Shape, Site
 
 
 class YoloHead(Head):
@@ -41,3 +44,20 @@ class YoloHead(Head):
     def entries(self) -> int:
         """Values of one box."""
         return self.own_entries + self.classes
+
+    def by_cell(self, output: Tensor) -> Tensor:
+        """The output as `(batch, h, w, n, entries)`."""
+        sides = output.shape[2:]
+        return output.reshape(-1, len(self.mask), self.entries, *sides).permute(0, 3, 4, 1, 2)
+
+    def join_sides(self, centres: Tensor, scales: Tensor, image: Shape) -> Tensor:
+        """Boxes of centres and of sides, these in multiples of the anchors, along the last axis."""
+        anchors = torch.tensor(self.anchors[list(self.mask)]).to(scales)
+        size = torch.stack(
+            [
+                scales[..., 0] * anchors[:, 0] / image.width,
+                scales[..., 1] * anchors[:, 1] / image.height,
+            ],
+            -1,
+        )
+        return torch.cat([centres, size], -1)

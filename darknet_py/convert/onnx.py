@@ -1,0 +1,144 @@
+"""ONNX: the graph that PyTorch's exporter makes of a network, with names and metadata."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from darknet_py.convert.describe import state_names
+from darknet_py.convert.extras import extra
+from darknet_py.convert.nms import add_nms
+from darknet_py.convert.program import Program, first_states, fold
+from darknet_py.errors import DarknetError
+from darknet_py.network import Network
+
+if TYPE_CHECKING:
+    from darknet_py.convert import Options
+    from darknet_py.metadata import Metadata
+
+OPSET = 18
+LARGEST = 2**31 - 2**24
+"""Above this many bytes of weights they go to a file beside the model: protobuf's limit is 2 GB."""
+
+
+def write(network: Network, metadata: Metadata, path: Path, options: Options) -> None:
+    """Write `network` as ONNX.
+
+    Raises:
+        DarknetError: the network holds what ONNX cannot.
+    """
+    extra("onnx")
+    extra("onnxscript", "onnx")
+    ir = extra("onnx_ir", "onnx")
+    _check(network, metadata)
+    program = Program(
+        fold(network, keep_batchnorm=options.keep_batchnorm),
+        metadata.head,
+        half=options.half,
+    )
+    model = export(program, metadata, options)
+    if metadata.head == "nms":
+        add_nms(ir, model, metadata)
+    model.producer_name, model.producer_version = "darknet-py", metadata.version
+    model.metadata_props.update(metadata.to_dict())
+    size = sum(value.const_value.nbytes for value in model.graph.initializers.values())
+    if size > LARGEST:
+        ir.save(model, path, external_data=f"{path.name}.data")
+    else:
+        ir.save(model, path)
+
+
+def export(program: Program, metadata: Metadata, options: Options) -> Any:
+    """The graph of `program`, an `onnx_ir.Model`; its outputs are those of `--head boxes`.
+
+    Raises:
+        DarknetError: PyTorch cannot express it.
+    """
+    network = program.network
+    shape = network.image
+    sides = (shape.height, shape.width) if shape.is_image else ()
+    inputs = torch.zeros(2, shape.channels, *sides)
+    states = first_states(network, inputs.half() if options.half else inputs)
+    states = [state.float() for state in states]
+    batch = torch.export.Dim("batch", min=1)
+    axes: dict[int, Any] = {0: batch}
+    if options.dynamic_size:
+        axes |= _free_sides(network)
+    names = ["images" if shape.is_image else "inputs", *metadata.states]
+    head = ("boxes", "scores", "objectness") if metadata.head == "nms" else metadata.outputs
+    with _quiet():
+        try:
+            exported = torch.onnx.export(
+                program,
+                (inputs, *states),
+                dynamo=True,
+                opset_version=OPSET,
+                input_names=names,
+                output_names=[*head, *(f"{name}_next" for name in metadata.states)],
+                dynamic_shapes=(axes, *({0: batch} for _ in states)),
+                optimize=not options.keep_batchnorm,
+                verbose=False,
+            )
+        except torch.onnx.OnnxExporterError as error:
+            reason = " ".join(str(error.__cause__ or error).split())[:300]
+            raise DarknetError(f"{metadata.cfg_path}: ONNX cannot hold it: {reason}") from None
+    assert exported is not None
+    model = exported.model
+    _rename(model, network)
+    return model
+
+
+def _check(network: Network, metadata: Metadata) -> None:
+    if metadata.head == "nms" and metadata.tree:
+        raise DarknetError(
+            f"{metadata.cfg_path}: --head nms cannot walk down a class tree: take boxes or raw"
+        )
+    if metadata.states and metadata.head == "nms":
+        raise DarknetError(f"{metadata.cfg_path}: --head nms is not for recurrent networks")
+
+
+def _free_sides(network: Network) -> dict[int, Any]:
+    """Height and width as multiples of the network's stride."""
+    shape = network.image
+    if not shape.is_image:
+        raise DarknetError(f"{network.sections[0].path}: takes plain vectors: it has no size")
+    images = [layer.out_shape for layer in network if layer.out_shape.height > 1]
+    strides = [(shape.height // o.height, shape.width // o.width) for o in images]
+    down, across = (math.lcm(*(max(pair[i], 1) for pair in strides)) for i in (0, 1))
+    return {2: down * torch.export.Dim("rows"), 3: across * torch.export.Dim("columns")}
+
+
+def _rename(model: Any, network: Network) -> None:
+    """Name the weights as in every other format: `layers.12.convolutional.weights`."""
+    for name, value in list(model.graph.initializers.items()):
+        words = name.removeprefix("network.").split(".")
+        if words[0] != "layers" or len(words) < 3 or not words[1].isdigit():
+            continue
+        kind = network[int(words[1])].section.type
+        rest = [word.removeprefix("fixed_") for word in words[2:]]
+        rest = [word for word in rest if word not in ("normalizer", "parts")]
+        value.name = ".".join(["layers", words[1], kind, *rest])
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the exporter's warnings and log lines."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+__all__ = ["export", "state_names", "write"]
