@@ -72,6 +72,15 @@ class Dialect:
     classify_leaves: bool
     """Whether `classifier predict` answers only with the leaves of a class tree:
     classifier.c:predict_classifier, pjreddie yes, AlexeyAB no."""
+    ops_divide_by_groups: bool
+    """Whether `ops` divides a convolution's count by its groups: darknet.c:numops, pjreddie yes,
+    AlexeyAB (darknet.c:operations) no."""
+    surgery_reaches_lstm: bool
+    """Whether `reset`, `normalize` and `statistics` take in the parts of an [lstm]: darknet.c,
+    AlexeyAB yes, pjreddie no; `denormalize` does in neither."""
+    oneoff: tuple[int, float]
+    """How many filters `oneoff` loads, and what it multiplies the start by: darknet.c:oneoff,
+    pjreddie 11921 and .1, AlexeyAB 9372 and nothing."""
 
 
 PJREDDIE = Dialect(
@@ -94,6 +103,9 @@ PJREDDIE = Dialect(
     classify_fit="letterbox",
     bit_weights=False,
     classify_leaves=True,
+    ops_divide_by_groups=True,
+    surgery_reaches_lstm=False,
+    oneoff=(11921, 0.1),
 )
 ALEXEYAB = Dialect(
     name="alexeyab",
@@ -115,6 +127,9 @@ ALEXEYAB = Dialect(
     classify_fit="crop",
     bit_weights=True,
     classify_leaves=False,
+    ops_divide_by_groups=False,
+    surgery_reaches_lstm=True,
+    oneoff=(9372, 1.0),
 )
 DIALECTS = {dialect.name: dialect for dialect in (PJREDDIE, ALEXEYAB)}
 

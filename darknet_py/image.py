@@ -16,6 +16,13 @@ import numpy as np
 
 from darknet_py.errors import DarknetWarning, ImageError
 
+_EVERY_COLOUR = [
+    cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
+    cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+    cv2.IMWRITE_JPEG_QUALITY,
+]
+"""A JPEG keeps each pixel's own colour, as stb_image_write, which C has, writes it."""
+
 
 def load_image(path: str | os.PathLike[str], channels: int = 3) -> np.ndarray:
     """The picture in a file, uint8 `(height, width, channels)`, RGB.
@@ -193,7 +200,7 @@ def save_image(image: np.ndarray, path: str | os.PathLike[str], quality: int = 8
     pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.shape[2] == 3 else image
     try:
         is_jpeg = path.suffix.lower() in (".jpg", ".jpeg")
-        _, data = cv2.imencode(path.suffix, pixels, is_jpeg * [cv2.IMWRITE_JPEG_QUALITY, quality])
+        _, data = cv2.imencode(path.suffix, pixels, is_jpeg * [*_EVERY_COLOUR, quality])
     except cv2.error:
         raise ImageError(f"{path}: the name must end in .jpg, .png or .bmp") from None
     temporary = path.with_name(f"{path.name}.{os.getpid()}")

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Sequence
 
 from darknet_py import __version__
-from darknet_py.cli import classifier, detector, tools
+from darknet_py.cli import classifier, detector, tools, views, weights
 from darknet_py.cli.arguments import Command, UsageError
 from darknet_py.errors import DarknetError, DarknetWarning
 
@@ -25,6 +25,8 @@ COMMANDS: dict[tuple[str, ...], Command] = {
         detector.COCO,
         tools.NET,
         tools.DOCTOR,
+        *weights.COMMANDS,
+        *views.COMMANDS,
     )
 }
 

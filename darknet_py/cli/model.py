@@ -95,13 +95,22 @@ def open_data(args: Namespace, default: str) -> DataFile | None:
 
 def print_loading(network: Network, args: Namespace) -> None:
     """The table of layers and the line on the weights, on stderr, as C prints them."""
-    if args.quiet:
-        return
+    if not args.quiet:
+        print_table(network)
+        print_loaded(network, args.weights)
+
+
+def print_table(network: Network) -> None:
+    """The table of layers, on stderr."""
     from darknet_py.table import table
 
     for line in table(network):
         print(line, file=sys.stderr)
-    loading = f"Loading weights from {args.weights}..."
+
+
+def print_loaded(network: Network, weights: str) -> None:
+    """What C prints about a weights file that is loaded, on stderr."""
+    loading = f"Loading weights from {weights}..."
     if network.dialect.name == "pjreddie":
         print(f"{loading}Done!", file=sys.stderr)
         return
