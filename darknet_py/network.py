@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, BinaryIO, TextIO, cast
 
 import torch
@@ -18,39 +17,9 @@ from darknet_py.dialect import ALEXEYAB, PJREDDIE, Dialect, get_dialect
 from darknet_py.errors import CfgError, DarknetError
 from darknet_py.layers import ALEXEYAB_SECTIONS, SECTIONS, Budget, Head, Layer, Shape, Site
 from darknet_py.memory import find_last_readers, find_memory_limit, find_peak
-from darknet_py.options import key, keys, parse_options
+from darknet_py.net_options import NetOptions
+from darknet_py.options import keys, parse_options
 from darknet_py.schedule import ScheduleOptions
-
-
-@dataclass(frozen=True)
-class NetOptions:
-    """Keys of [net] that the network itself needs (C: parser.c:parse_net_options)."""
-
-    batch: int = key("images of one iteration", 1)
-    subdivisions: int = key("mini-batches of one iteration", 1)
-    time_steps: int = key("steps of a sequence", 1)
-    height: int = key("the input's height", 0)
-    width: int = key("the input's width", 0)
-    channels: int = key("the input's channels", 0)
-    inputs: int | None = key("values of one input (default: height * width * channels)", None)
-    notruth: bool = key("the data hold no truth", False, only="pjreddie")
-    letter_box: bool = key("keep the aspect ratio of images", False, only="alexeyab")
-    show_receptive_field: bool = key(
-        "print the receptive field of each layer", False, only="alexeyab"
-    )
-
-    def image(self, section: Section) -> Shape:
-        """The input's shape.
-
-        Raises:
-            CfgError: neither an image size nor `inputs` is given.
-        """
-        sides = (self.channels, self.height, self.width)
-        if min(sides) > 0:
-            return Shape(*sides)
-        if min(sides) < 0 or not self.inputs or self.inputs < 0:
-            raise section.error("give height, width and channels, or inputs, each above 0")
-        return Shape(self.inputs, 0, 0)
 
 
 class Network(nn.Module):
@@ -118,6 +87,19 @@ class Network(nn.Module):
         """The network of a .cfg file, given by its path or as an open file; see `Network`."""
         sections = read_cfg(source)
         return cls(sections, dialect, memory_limit=memory_limit, initialize=initialize)
+
+    @classmethod
+    def from_safetensors(
+        cls, path: str | os.PathLike[str], *, memory_limit: int | None = None
+    ) -> Network:
+        """The network of a .safetensors file of darknet-py: cfg, dialect and weights are in it.
+
+        Raises:
+            WeightsError: the file is no such file, or is damaged.
+        """
+        from darknet_py.named import read_network
+
+        return read_network(path, memory_limit=memory_limit)
 
     def _build(self, sections: Iterable[Section], budget: Budget) -> list[Layer]:
         layers: list[Layer] = []
@@ -252,6 +234,19 @@ class Network(nn.Module):
         for index, layer in enumerate(self):
             for name, tensor in layer.arrays():
                 yield index, name, tensor
+
+    def get_extra_state(self) -> dict[str, str]:
+        """What `state_dict()` holds beside the arrays: the cfg and the weights file's header."""
+        from darknet_py.named import describe
+
+        return describe(self)
+
+    def set_extra_state(self, state: dict[str, str]) -> None:
+        """Take the header; `load_state_dict` calls this."""
+        from darknet_py.named import read_header
+
+        *version, self.seen = read_header(state)
+        self.version = (version[0], version[1], version[2])
 
     def reset_state(self) -> None:
         """Forget what recurrent layers remember."""

@@ -6,17 +6,12 @@ C: parser.c:load_weights_upto, save_weights_upto.
 
 from __future__ import annotations
 
-import contextlib
 import os
-import secrets
-import shutil
 import struct
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
-from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -26,6 +21,7 @@ from darknet_py.dialect import PJREDDIE, Dialect
 from darknet_py.errors import DarknetWarning, WeightsError
 from darknet_py.filetype import describe
 from darknet_py.network import Network
+from darknet_py.replacing import replacing
 
 
 @dataclass(frozen=True)
@@ -91,7 +87,7 @@ class Block:
 def load_weights(
     network: Network, path: str | os.PathLike[str], cutoff: int | None = None, start: int = 0
 ) -> WeightsHeader:
-    """Fill `network` from a .weights file.
+    """Fill `network` from a .weights file, or a .safetensors file or state_dict (.pt) of its own.
 
     A file that ends with a whole layer (`darknet53.conv.74`) fills the layers it holds; the
     others keep their values. The file's first array belongs to layer `start`, and `cutoff` stops
@@ -101,6 +97,8 @@ def load_weights(
         WeightsError: the file is no .weights file, or ends inside a layer; the network is then
             as it was.
     """
+    if os.fspath(path).endswith((".safetensors", ".pt", ".pth")):
+        return _load_named(network, path, cutoff, start)
     header, data = read_weights(path, network.dialect)
     blocks = list(_blocks(network, start, cutoff, header))
     held = _held(network, os.fspath(path), data.size, blocks, header, whole=cutoff is None)
@@ -116,6 +114,17 @@ def load_weights(
     return header
 
 
+def _load_named(
+    network: Network, path: str | os.PathLike[str], cutoff: int | None, start: int
+) -> WeightsHeader:
+    from darknet_py.named import load_named
+
+    if cutoff is not None or start:
+        raise WeightsError(f"{os.fspath(path)}: only a .weights file can be loaded in part")
+    load_named(network, path)
+    return WeightsHeader(*network.version, network.seen, network.dialect.wide_transposed_header)
+
+
 def save_weights(network: Network, path: str | os.PathLike[str], cutoff: int | None = None) -> None:
     """Write `network` as a .weights file that C reads; a file read before comes out byte for byte.
 
@@ -127,7 +136,7 @@ def save_weights(network: Network, path: str | os.PathLike[str], cutoff: int | N
     if not header.wide and network.seen >= 2**32:
         header = WeightsHeader(*network.dialect.version, network.seen, wide)
     try:
-        with _replacing(path) as file:
+        with replacing(path) as file:
             file.write(header.pack())
             for block in _blocks(network, 0, cutoff, header, saving=True):
                 tensor = block.tensor.detach().float().cpu()
@@ -274,22 +283,3 @@ def _initialize_rest(network: Network, held: list[Block]) -> None:
         if count < sum(tensor.numel() for _, tensor in layer.arrays()):
             layer.initialize()
     network.initialized = True
-
-
-@contextlib.contextmanager
-def _replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """A file to write that takes the place of `path` once it is whole."""
-    target = Path(os.path.realpath(path))
-    if target.exists() and not target.is_file():  # a device or a pipe; a folder gives an error
-        with open(target, "wb") as file:
-            yield file
-        return
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-    try:
-        with open(temporary, "wb") as file:
-            yield file
-        if target.exists():
-            shutil.copymode(target, temporary)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)

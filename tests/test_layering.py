@@ -14,17 +14,16 @@ FILES = sorted(p for p in PACKAGE.rglob("*.py") if "_files" not in p.parts)
 # counts where the name itself is not listed; a package stands for all its modules.
 LEVELS = [
     {"errors", "filetype"},
-    {"cfg", "files", "dialect"},
+    {"cfg", "files", "dialect", "replacing"},
     {"datafile", "options"},
     {"boxes", "results", "image", "shape", "activations", "batchnorm", "schedule", "augment"},
     {"pictures", "draw", "anchors", "hierarchy", "antialiasing", "binary", "gemm", "window", "heads"},
     {"layers.base"},
     {"layers"},
     {"layers.__init__"},
-    {"memory"},
-    {"memory"},
+    {"memory", "net_options"},
     {"network"},
-    {"weights"},
+    {"weights", "named"},
     {"lower", "dataset", "table", "labels"},
     {"*"},  # detector, classifier, train, evaluate, convert, ...
     {"cli", "doctor", "__init__", "__main__"},

@@ -1,6 +1,6 @@
-"""What a standalone file may hold: plain torch modules, each copied whole into the file that needs it.
+"""What a standalone file may hold: plain torch modules, copied whole into the file that needs them.
 
-They import nothing of this package; `standalone.py` takes their source text.
+They use nothing of this package.
 """
 
 from __future__ import annotations
@@ -242,7 +242,7 @@ class WeightedSum(nn.Module):
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """`(batch, c, h, w)` each to `(batch, c, h, w)`."""
-        weight = self.weight
+        weight: Tensor = self.weight
         if self.normalization != "none":
             softmax = self.normalization == "softmax"
             weight = (weight - weight.amax(0)).exp() if softmax else F.relu(weight)
@@ -267,7 +267,8 @@ class SampledSum(nn.Module):
         """`(batch, c, h, w)` and `(batch, c', h', w')` to `(batch, c, h, w)`."""
         step = max(other.shape[3] // x.shape[3], 1)
         spread = max(x.shape[3] // other.shape[3], 1)
-        channels, height, width = (min(pair) for pair in zip(x.shape[1:], other.shape[1:]))
+        shapes = zip(x.shape[1:], other.shape[1:], strict=True)
+        channels, height, width = (min(sides) for sides in shapes)
         other = other[:, :channels, : height * step : step, : width * step : step]
         total = x.clone()
         block = total[:, :channels, : height * spread : spread, : width * spread : spread]

@@ -30,7 +30,7 @@ class Yolo(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Squash, and stretch the centre."""
-        values = x.unflatten(1, (len(self.anchors), 5 + self.classes))
+        values = torch.unflatten(x, 1, (len(self.anchors), 5 + self.classes))
         xy, wh, scores = values[:, :, :2], values[:, :, 2:4], values[:, :, 4:]
         if not self.new_coords:
             xy, scores = xy.sigmoid(), scores.sigmoid()
@@ -53,7 +53,7 @@ class GaussianYolo(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Squash all but w and h, and stretch the centre."""
-        raw = x.unflatten(1, (len(self.anchors), 9 + self.classes))
+        raw = torch.unflatten(x, 1, (len(self.anchors), 9 + self.classes))
         x, sx, y, sy, _, sw, _, sh, scores = raw.sigmoid().tensor_split(list(range(1, 9)), 2)
         x, y = (part * self.scale_x_y - 0.5 * (self.scale_x_y - 1) for part in (x, y))
         w, h = raw[:, :, 4:5], raw[:, :, 6:7]
@@ -83,11 +83,13 @@ class Region(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Squash."""
-        x = x.unflatten(1, (len(self.anchors), self.coords + 1 + self.classes))
+        x = torch.unflatten(x, 1, (len(self.anchors), self.coords + 1 + self.classes))
         split = [2, self.coords - 2, 1, self.classes]
-        xy, rest, objectness, classes = x.split(split, 2)
+        xy, rest, objectness, classes = torch.split(x, split, 2)
         if self.softmax:
-            classes = torch.cat([part.softmax(2) for part in classes.split(self.groups, 2)], 2)
+            classes = torch.cat(
+                [part.softmax(2) for part in torch.split(classes, self.groups, 2)], 2
+            )
         else:
             classes = classes.sigmoid()
         return torch.cat([xy.sigmoid(), rest, objectness.sigmoid(), classes], 2).flatten(1, 2)
@@ -116,10 +118,12 @@ class RegionByCell(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Squash and reorder."""
-        values = x.unflatten(1, (len(self.anchors), 5 + self.classes))
-        box, objectness, classes = values.split([4, 1, self.classes], 2)
+        values = torch.unflatten(x, 1, (len(self.anchors), 5 + self.classes))
+        box, objectness, classes = torch.split(values, [4, 1, self.classes], 2)
         if self.softmax:
-            classes = torch.cat([part.softmax(2) for part in classes.split(self.groups, 2)], 2)
+            classes = torch.cat(
+                [part.softmax(2) for part in torch.split(classes, self.groups, 2)], 2
+            )
         values = torch.cat([box, objectness.sigmoid(), classes], 2)
         return values.permute(0, 3, 4, 1, 2).reshape(x.shape)
 
@@ -135,5 +139,5 @@ class TreeSoftmax(nn.Module):
         """`(batch, n)` to `(batch, n)`."""
         x = x.flatten(1) / self.temperature
         beyond = x.shape[1] - sum(self.groups)
-        parts = x.split([*self.groups, beyond], 1)
+        parts = torch.split(x, [*self.groups, beyond], 1)
         return torch.cat([*(part.softmax(1) for part in parts[:-1]), parts[-1] * 0], 1)
