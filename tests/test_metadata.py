@@ -41,5 +41,5 @@ def test_absence_is_named():
 
 def test_damage_is_named():
     texts = {**METADATA.to_dict(), "darknet_thresh": "0,5"}
-    with pytest.raises(DarknetError, match="x.onnx: its metadata darknet_thresh is damaged"):
+    with pytest.raises(DarknetError, match="darknet_thresh is damaged"):
         Metadata.from_dict(texts, "x.onnx")

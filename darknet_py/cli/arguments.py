@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+MODELS = (".onnx", ".xml", ".safetensors")
+"""The endings of converted models that run as they are."""
+
 
 class UsageError(Exception):
     """A command line that cannot be read; its text is one line."""
@@ -22,6 +25,8 @@ class Argument:
     doc: str
     required: bool = True
     many: bool = False
+    in_model: bool = False
+    """Whether a converted model in the place of the cfg holds it, too, so that it is left out."""
 
     @property
     def usage(self) -> str:
@@ -51,6 +56,11 @@ class Flag:
         return [f"-{name}" for name in (self.name, *self.also)]
 
     @property
+    def dest(self) -> str:
+        """Its name in the parsed line."""
+        return self.name.replace("-", "_")
+
+    @property
     def usage(self) -> str:
         """As the help shows it."""
         values = {int: " N", float: " X", str: " TEXT"}
@@ -58,6 +68,11 @@ class Flag:
         if self.choices:
             value = " " + "|".join(self.choices)
         return ", ".join(self.spellings) + value
+
+
+def is_model(word: str) -> bool:
+    """Whether a word is the name of a converted model, which holds cfg, weights and names."""
+    return word.lower().endswith(MODELS)
 
 
 def file_name(text: str) -> str:
@@ -93,11 +108,11 @@ class Command:
         parser.add_argument("words", nargs="*")
         for flag in self.flags:
             if flag.kind is None:
-                parser.add_argument(*flag.spellings, dest=flag.name, action="store_true")
+                parser.add_argument(*flag.spellings, dest=flag.dest, action="store_true")
             else:
                 parser.add_argument(
                     *flag.spellings,
-                    dest=flag.name,
+                    dest=flag.dest,
                     type=flag.kind,
                     default=flag.default,
                     choices=flag.choices,
@@ -111,6 +126,9 @@ class Command:
         words = list(args.words)
         value: list[str] | str | None
         for argument in self.arguments:
+            if argument.in_model and is_model(getattr(args, "cfg", "".join(words[:1]))):
+                setattr(args, argument.name, None)
+                continue
             if argument.many:
                 value, words = words, []
             else:

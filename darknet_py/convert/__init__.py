@@ -45,6 +45,10 @@ class Options:
     """The folder of pictures that `int8` is calibrated on."""
     image: str | None = None
     """The picture that `verify` runs on; None: one of the package's."""
+    thresh: float | None = None
+    """With `head` "nms": the least score; None: the dialect's."""
+    nms: float = 0.45
+    """With `head` "nms": the largest overlap of two boxes of one class."""
     report: Callable[[str], None] = field(default=lambda line: None)
     """Takes each line that tells what was done and measured."""
 
@@ -86,7 +90,7 @@ FORMATS: dict[str, Converter] = {
 
 def convert(
     cfg: str | os.PathLike[str],
-    weights: str | os.PathLike[str],
+    weights: str | os.PathLike[str] | None,
     to: str,
     out: str | os.PathLike[str] | None = None,
     *,
@@ -100,12 +104,13 @@ def convert(
     >>> convert("yolov4.cfg", "yolov4.weights", "onnx", "yolov4.onnx")
 
     Args:
-        cfg: the network's .cfg file.
-        weights: its .weights file, or what `to` reads in its place.
+        cfg: the network's .cfg file; with `weights` None a .safetensors file, state_dict or ONNX
+            model of darknet-py, which carries its cfg.
+        weights: its .weights file, .safetensors file or state_dict.
         to: one of `FORMATS`.
-        out: the file to write; None: the name of the weights file, with the format's suffix.
+        out: the file to write; None: the name of the weights, here, with the format's suffix.
         dialect: "pjreddie" or "alexeyab"; None: found from the cfg.
-        names: of the classes, for the metadata; None: their numbers.
+        names: of the classes, for the metadata; None: those that the file brings, or numbers.
         force: replace a file that exists.
         options: see `Options`.
 
@@ -116,15 +121,17 @@ def convert(
         DarknetError: a file is wrong, a package is missing, the format cannot hold the network,
             or the result differs by more than the tolerance. No file is left then.
     """
-    from darknet_py.network import Network
-    from darknet_py.weights import load_weights
+    from darknet_py.convert.source import read_source
 
-    converter = find_format(to)
-    path = Path(out) if out is not None else Path(weights).with_suffix(converter.suffix)
+    path = Path(out) if out is not None else target_name(weights or cfg, to)
     check_target(path, force)
-    network = Network.from_cfg(cfg, dialect, initialize=False)
-    load_weights(network, weights)
-    return convert_network(network, to, path, names=names, force=force, options=options)
+    network, found = read_source(cfg, weights, dialect, exact=to == "weights")
+    return convert_network(network, to, path, names=names or found, force=force, options=options)
+
+
+def target_name(source: str | os.PathLike[str], to: str) -> Path:
+    """The file that a conversion of `source` writes if it is told none."""
+    return Path(Path(source).name).with_suffix(find_format(to).suffix)
 
 
 def convert_network(
