@@ -193,6 +193,14 @@ def test_predict_takes_what_ctypes_scripts_give(loaded, picture):
         assert list(darknet.predict_image(network, darknet.IMAGE(64, 48, 3, data))) == expected
 
 
+def test_predict_image_leaves_a_batch_of_one(files, picture):
+    network, *_ = darknet.load_network(*files, batch_size=2)
+    im = darknet.load_image(picture, 64, 48)
+    two = list(im.data) * 2
+    assert len(darknet.predict(network, two)) == 2 * len(darknet.predict_image(network, im))
+    assert len(darknet.predict(network, two)) == len(darknet.predict_image(network, im))
+
+
 def test_batch_detection_is_each_picture_alone(files, picture):
     network, names, colors = darknet.load_network(*files, batch_size=3)
     pixels = cv2.imread(picture)
@@ -321,6 +329,8 @@ def test_names_that_are_missing_are_numbers(tmp_path):
     (tmp_path / "n.names").write_text("cat\n")
     (tmp_path / "n.data").write_text("classes=3\nlabels=n.names\n")
     assert darknet.load_meta(tmp_path / "n.data").names == [b"cat", b"1", b"2"]
+    (tmp_path / "n.data").write_text("labels=n.names\n")
+    assert darknet.load_meta(tmp_path / "n.data").classes == 2
 
 
 @pytest.mark.parametrize(
