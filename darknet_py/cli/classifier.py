@@ -12,24 +12,22 @@ from typing import TYPE_CHECKING
 from darknet_py.cli.arguments import Argument, Command
 from darknet_py.cli.flags import (
     CFG,
+    CFG_OR_MODEL,
     CLASSIFIER_ONLY,
     CUDA,
     DATA,
     IMAGES,
     MODEL,
+    MODEL_DATA,
+    MODEL_WEIGHTS,
     PREPROCESS,
     TOP,
     WEIGHTS,
     WINDOWS,
 )
 from darknet_py.cli.inputs import for_each_image
-from darknet_py.cli.model import (
-    choose_device,
-    classifier_names,
-    open_data,
-    print_loading,
-    resolve,
-)
+from darknet_py.cli.load import load_classifier, load_scorer
+from darknet_py.cli.model import open_data
 from darknet_py.errors import DarknetError
 
 if TYPE_CHECKING:
@@ -38,6 +36,7 @@ if TYPE_CHECKING:
     from darknet_py.classifier import Classifier
     from darknet_py.datafile import DataFile
     from darknet_py.results import Classification
+    from darknet_py.scorer import Scorer
 
 
 def _classify(args: Namespace) -> int:
@@ -47,8 +46,7 @@ def _classify(args: Namespace) -> int:
 
 def _predict(args: Namespace) -> int:
     data = open_data(args, "")
-    assert data is not None
-    return _predict_images(args, data, _top(args, data.number("top", 1)))
+    return _predict_images(args, data, _top(args, data.number("top", 1) if data else 1))
 
 
 def _top(args: Namespace, default: int) -> int:
@@ -59,16 +57,15 @@ def _top(args: Namespace, default: int) -> int:
 
 
 def _predict_images(args: Namespace, data: DataFile | None, top: int) -> int:
-    classifier = _load(args, data)
-    alexeyab = classifier.network.dialect.name == "alexeyab"
+    classifier = load_scorer(args, data)
+    alexeyab = classifier.dialect.name == "alexeyab"
     if alexeyab:
         classes = classifier.classes if data is None else data.number("classes", 2)
-        last = classifier.network[len(classifier.network) - 1].out_shape.channels
-        print(f" classes = {classes}, output in cfg = {last} ")
+        print(f" classes = {classes}, output in cfg = {classifier.channels} ")
     return for_each_image(args.image, partial(_answer, classifier, top, alexeyab))
 
 
-def _answer(classifier: Classifier, top: int, alexeyab: bool, path: str) -> Callable[[], None]:
+def _answer(classifier: Scorer, top: int, alexeyab: bool, path: str) -> Callable[[], None]:
     from darknet_py.cli.report import number_lines, percent_lines
 
     inputs = classifier.prepare(path)
@@ -96,7 +93,7 @@ def _answer(classifier: Classifier, top: int, alexeyab: bool, path: str) -> Call
 def _try(args: Namespace) -> int:
     data = open_data(args, "")
     assert data is not None
-    classifier = _load(args, data)
+    classifier = load_classifier(args, data)
     top = _top(args, data.number("top", 1))
     return for_each_image([args.image], partial(_view, classifier, top, args.layer))
 
@@ -122,30 +119,14 @@ def _view(classifier: Classifier, top: int, layer: str, path: str) -> Callable[[
     return show
 
 
-def _load(args: Namespace, data: DataFile | None) -> Classifier:
-    from darknet_py.classifier import Classifier
-
-    classifier = Classifier.load(
-        resolve(args.cfg),
-        resolve(args.weights),
-        dialect=args.dialect,
-        device=choose_device(args),
-        preprocess=getattr(args, "preprocess", None),
-        half=args.half,
-    )
-    classifier.names = classifier_names(args, data, classifier.classes)
-    print_loading(classifier.network, args)
-    return classifier
-
-
-def _best(classifier: Classifier, scores: np.ndarray, top: int) -> list[Classification]:
-    from darknet_py.scorer import top_k
+def _best(classifier: Scorer, scores: np.ndarray, top: int) -> list[Classification]:
     from darknet_py.results import Classification
+    from darknet_py.scorer import top_k
 
     return [Classification(i, classifier.names[i], float(scores[i])) for i in top_k(scores, top)]
 
 
-def _tree_lines(classifier: Classifier, best: list[Classification]) -> list[str]:
+def _tree_lines(classifier: Scorer, best: list[Classification]) -> list[str]:
     """`INDEX, name: 0.5, parent: name`, as AlexeyAB's fork prints the classes of a tree."""
     tree, lines = classifier.tree, []
     for answer in best:
@@ -158,14 +139,14 @@ def _tree_lines(classifier: Classifier, best: list[Classification]) -> list[str]
 CLASSIFY = Command(
     "classify",
     "Name what an image shows: the five most probable ImageNet classes.",
-    (CFG, WEIGHTS, IMAGES),
+    (CFG_OR_MODEL, MODEL_WEIGHTS, IMAGES),
     (TOP, PREPROCESS, *MODEL, *WINDOWS, *CLASSIFIER_ONLY, *CUDA),
     _classify,
 )
 PREDICT = Command(
     "classifier predict",
     "Name what an image shows, with the classes of a .data file.",
-    (DATA, CFG, WEIGHTS, IMAGES),
+    (MODEL_DATA, CFG_OR_MODEL, MODEL_WEIGHTS, IMAGES),
     (TOP, PREPROCESS, *MODEL, *WINDOWS, *CLASSIFIER_ONLY, *CUDA),
     _predict,
 )

@@ -14,35 +14,30 @@ from typing import TYPE_CHECKING
 from darknet_py.cli.arguments import Command
 from darknet_py.cli.flags import (
     CAMERA,
-    CFG,
+    CFG_OR_MODEL,
     CUDA,
-    DATA,
     DETECTOR_ONLY,
     EXT_OUTPUT,
     HIER,
     IMAGES,
     LETTERBOX,
     MODEL,
+    MODEL_DATA,
+    MODEL_WEIGHTS,
     OUT,
     SAVE_LABELS,
-    WEIGHTS,
     WINDOWS,
     nms,
     thresh,
 )
 from darknet_py.cli.inputs import for_each_image, write_text
-from darknet_py.cli.model import (
-    choose_device,
-    detector_names,
-    open_data,
-    print_loading,
-    resolve,
-)
+from darknet_py.cli.load import load_finder
+from darknet_py.cli.model import open_data
 from darknet_py.errors import DarknetError
 
 if TYPE_CHECKING:
     from darknet_py.boxes import Detections
-    from darknet_py.detector import Detector
+    from darknet_py.finder import Finder
 
 PICTURES = (".bmp", ".jpeg", ".jpg", ".png")
 LAYER_NUMBERS = {"region": 27, "yolo": 28, "Gaussian_yolo": 29}
@@ -61,25 +56,15 @@ class Style:
 
 
 def _run(style: Style, args: Namespace) -> int:
-    from darknet_py.detector import Detector
-
     data = open_data(args, "cfg/coco.data")
-    detector = Detector.load(
-        resolve(args.cfg),
-        resolve(args.weights),
-        dialect=args.dialect,
-        device=choose_device(args),
-        thresh=args.thresh,
-        nms=style.nms if args.nms is None else args.nms,
-        hier=args.hier,
-        letterbox=True if args.letter_box else False if style.first_yolo else None,
-        half=args.half,
+    nms = style.nms if args.nms is None else args.nms
+    letterbox = True if args.letter_box else False if style.first_yolo else None
+    detector = load_finder(
+        args, data, thresh=args.thresh, nms=nms, hier=args.hier, letterbox=letterbox
     )
     if args.thresh is None:
-        detector.thresh = style.thresh[detector.network.dialect.name]
-    detector.names = detector_names(args, data, detector.classes)
+        detector.thresh = style.thresh[detector.dialect.name]
     picture, json = _outputs(args.out, style, detector)
-    print_loading(detector.network, args)
     frames: list[str] = []
     answer = partial(_answer, detector, style, args, picture, None if json is None else frames)
     try:
@@ -91,12 +76,12 @@ def _run(style: Style, args: Namespace) -> int:
             write_text(json, format_json_file(frames))
 
 
-def _outputs(out: str | None, style: Style, detector: Detector) -> tuple[Path, Path | None]:
+def _outputs(out: str | None, style: Style, detector: Finder) -> tuple[Path, Path | None]:
     """The picture and the JSON file to write."""
     picture, json = Path(f"{style.picture}.jpg"), None
     if out is not None:
         suffix = Path(out).suffix.lower()
-        alexeyab = detector.network.dialect.name == "alexeyab"
+        alexeyab = detector.dialect.name == "alexeyab"
         if suffix == ".json" or (alexeyab and suffix not in PICTURES):
             json = Path(out)
         else:
@@ -108,7 +93,7 @@ def _outputs(out: str | None, style: Style, detector: Detector) -> tuple[Path, P
 
 
 def _answer(
-    detector: Detector,
+    detector: Finder,
     style: Style,
     args: Namespace,
     picture: Path,
@@ -120,14 +105,14 @@ def _answer(
     from darknet_py.image import save_image
     from darknet_py.pictures import read_picture
 
-    pixels = read_picture(path, detector.network.image.channels)
+    pixels = read_picture(path, detector.image.channels)
     height, width = pixels.shape[:2]
     inputs = detector.prepare(pixels)
     start = time.perf_counter()
     outputs = [output[0] for output in detector.run(inputs)]
     seconds = time.perf_counter() - start
     found = _find(detector, detector.boxes(outputs, (height, width)), style)
-    names, dialect = detector.names, detector.network.dialect
+    names, dialect = detector.names, detector.dialect
     save_image(draw_detections(pixels, found, names, detector.thresh, dialect), picture)
     if frames is not None:
         objects = results.list_detections(found, names, width, height, 0.005)
@@ -139,9 +124,9 @@ def _answer(
     return partial(print, "\n".join(lines))
 
 
-def _find(detector: Detector, boxes: Detections, style: Style) -> Detections:
+def _find(detector: Finder, boxes: Detections, style: Style) -> Detections:
     found = detector.clean(boxes)
-    if not (style.first_yolo and detector.network.dialect.name == "alexeyab"):
+    if not (style.first_yolo and detector.dialect.name == "alexeyab"):
         return found
     import numpy as np
 
@@ -154,7 +139,7 @@ def _find(detector: Detector, boxes: Detections, style: Style) -> Detections:
 
 
 def _lines(
-    detector: Detector,
+    detector: Finder,
     style: Style,
     found: Detections,
     predicted: str,
@@ -164,12 +149,11 @@ def _lines(
     """What C prints on one image."""
     from darknet_py.cli.report import alexeyab_boxes, best_boxes, pjreddie_boxes
 
-    alexeyab = detector.network.dialect.name == "alexeyab"
+    alexeyab = detector.dialect.name == "alexeyab"
     if alexeyab and not style.first_yolo:
-        for head in detector.network.heads:
-            if head.section.type in LAYER_NUMBERS:
-                number = LAYER_NUMBERS[head.section.type]
-                yield f" Detection layer: {head.index} - type = {number} "
+        for index, kind in detector.head_types:
+            if kind in LAYER_NUMBERS:
+                yield f" Detection layer: {index} - type = {LAYER_NUMBERS[kind]} "
         yield f"{predicted} {seconds * 1000:f} milli-seconds."
         yield from alexeyab_boxes(found, detector.names, detector.thresh, size)
     else:
@@ -184,21 +168,21 @@ _REST = (*MODEL, *WINDOWS, *CAMERA, *CUDA)
 DETECT = Command(
     "detect",
     "Find objects in an image and draw them into predictions.jpg.",
-    (CFG, WEIGHTS, IMAGES),
+    (CFG_OR_MODEL, MODEL_WEIGHTS, IMAGES),
     (thresh("pjreddie 0.5, alexeyab 0.24"), HIER, nms("0.45"), *_COMMON, *_REST, *DETECTOR_ONLY),
     partial(_run, Style({"pjreddie": 0.5, "alexeyab": 0.24}, 0.45)),
 )
 TEST = Command(
     "detector test",
     "Find objects in an image, with the names of a .data file, and draw them into predictions.jpg.",
-    (DATA, CFG, WEIGHTS, IMAGES),
+    (MODEL_DATA, CFG_OR_MODEL, MODEL_WEIGHTS, IMAGES),
     (thresh("pjreddie 0.5, alexeyab 0.25"), HIER, nms("0.45"), *_COMMON, *_REST, *DETECTOR_ONLY),
     partial(_run, Style({"pjreddie": 0.5, "alexeyab": 0.25}, 0.45)),
 )
 YOLO = Command(
     "yolo test",
     "Find the VOC classes with a YOLOv1 network. The image is stretched to the network's size.",
-    (CFG, WEIGHTS, IMAGES),
+    (CFG_OR_MODEL, MODEL_WEIGHTS, IMAGES),
     (thresh("0.2"), HIER, nms("0.4"), *_COMMON, *_REST),
     partial(_run, Style({"pjreddie": 0.2, "alexeyab": 0.2}, 0.4, first_yolo=True)),
 )
@@ -206,7 +190,7 @@ COCO = Command(
     "coco test",
     "Find the COCO classes with a YOLOv1 network. The image is stretched to the network's size, "
     "and drawn into prediction.jpg.",
-    (CFG, WEIGHTS, IMAGES),
+    (CFG_OR_MODEL, MODEL_WEIGHTS, IMAGES),
     (thresh("0.2"), HIER, nms("0.4"), *_COMMON, *_REST),
     partial(_run, Style({"pjreddie": 0.2, "alexeyab": 0.2}, 0.4, "prediction", True)),
 )

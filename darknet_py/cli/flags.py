@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from darknet_py.cli.arguments import Argument, Flag, file_name
 
 DATA = Argument("data", "the .data file, which says where the names are")
 CFG = Argument("cfg", "the .cfg file; one that the package brings is found too (cfg/tiny.cfg)")
 WEIGHTS = Argument("weights", "the .weights file")
+MODEL_DATA = replace(DATA, in_model=True)
+CFG_OR_MODEL = Argument(
+    "cfg",
+    "the .cfg file; one that the package brings is found too (cfg/tiny.cfg). Or a model that "
+    "convert wrote, .onnx, .xml or .safetensors: then WEIGHTS is left out, DATA may be",
+)
+MODEL_WEIGHTS = replace(WEIGHTS, in_model=True)
 IMAGES = Argument(
     "image",
     "images, folders of images or .txt lists of images; without one they are asked for on "

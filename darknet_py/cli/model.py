@@ -89,7 +89,7 @@ def open_data(args: Namespace, default: str) -> DataFile | None:
         DarknetError: the file that the line names cannot be read.
     """
     if "data" in args:
-        return read_data(resolve(args.data))
+        return None if args.data is None else read_data(resolve(args.data))
     return read_data(default) if Path(default).is_file() else None
 
 

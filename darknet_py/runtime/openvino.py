@@ -1,0 +1,63 @@
+"""OpenVINO's files, .xml with a .bin beside it, run by OpenVINO."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from darknet_py.convert.extras import extra
+from darknet_py.errors import DarknetError
+from darknet_py.metadata import Metadata
+from darknet_py.runtime.model import Input, Model
+
+SECTION = "darknet"
+"""Where the model's rt_info holds our metadata."""
+
+
+class OpenVinoModel(Model):
+    """An .xml file, compiled by OpenVINO; an .onnx file of ours runs, too."""
+
+    def __init__(self, path: str, device: str | None = None) -> None:
+        """Open `path`; see `runtime.open_model`."""
+        ov = extra("openvino")
+        place = "CPU" if device in (None, "cpu") else str(device).upper()
+        # as computed elsewhere: not in bfloat16, which some processors would be given
+        config = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+        threads = os.environ.get("OMP_NUM_THREADS", "")
+        if threads.isdigit() and place == "CPU":
+            config["INFERENCE_NUM_THREADS"] = threads
+        try:
+            core = ov.Core()
+            model = core.read_model(path)
+            self.compiled = core.compile_model(model, place, config)
+        except Exception as error:
+            reason = " ".join(str(error).split())
+            raise DarknetError(f"{path}: OpenVINO does not take it: {reason}") from None
+        inputs = []
+        for value in model.inputs:
+            sides = tuple(
+                None if side.is_dynamic else side.get_length() for side in value.get_partial_shape()
+            )
+            inputs.append(Input(value.get_any_name(), sides, value.get_element_type().to_dtype()))
+        super().__init__(path, Metadata.from_dict(_texts(model), path), inputs)
+
+    def _run(self, feed: dict[str, np.ndarray]) -> list[np.ndarray]:
+        metadata = self.metadata
+        wanted = [*metadata.outputs, *(f"{state}_next" for state in metadata.states)]
+        try:
+            found = self.compiled(feed, share_inputs=True)
+            return [np.array(found[name]) for name in wanted]
+        except Exception as error:
+            reason = " ".join(str(error).split())
+            raise DarknetError(f"{self.path}: OpenVINO failed: {reason}") from None
+
+
+def _texts(model: Any) -> dict[str, str]:
+    """Our metadata in a model's rt_info; from ONNX, OpenVINO keeps it in a place of its own."""
+    for place in (SECTION, "framework"):
+        if model.has_rt_info([place]):
+            texts = dict(model.get_rt_info([place]).items())
+            return {k: v if isinstance(v, str) else v.astype(str) for k, v in texts.items()}
+    return {}
