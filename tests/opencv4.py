@@ -4,6 +4,7 @@ As a module: `python()` finds that interpreter, `ask(job)` runs a job there. As 
 interpreter: reads jobs as JSON lines, answers each with the path of an .npz.
 """
 
+import atexit
 import json
 import os
 import subprocess
@@ -21,28 +22,30 @@ BUILT = Path("/tmp/cv414/bin/python")
 
 def python():
     """The interpreter with OpenCV 4.14, or None: the one that DARKNET_PY_OPENCV4 names."""
-    path = Path(os.environ.get("DARKNET_PY_OPENCV4", BUILT))
+    path = Path(os.environ.get("DARKNET_PY_OPENCV4") or BUILT)
     return path if path.is_file() else None
 
 
 def make(folder):
     """A virtual environment with OpenCV 4.14; gives its interpreter's path."""
     path = Path(folder, "bin", "python")
-    if not path.is_file():
-        venv.create(folder, with_pip=True)
+    if not path.is_file() or subprocess.run([path, "-c", "import cv2"]).returncode:
+        venv.create(folder, with_pip=True, clear=True)
         subprocess.run([path, "-m", "pip", "install", "--quiet", PACKAGE], check=True)
     return path
 
 
 @cache
 def _process():
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [python(), __file__, "serve"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
     )
+    atexit.register(process.communicate)
+    return process
 
 
 def ask(**job):
@@ -64,16 +67,19 @@ def ask(**job):
 
 def answer(cv2, job):
     """The arrays that a job asks for: `outputs` of a blob, or what a model says of a frame."""
-    net = cv2.dnn.readNetFromDarknet(job["cfg"], job["weights"])
+    net = cv2.dnn.readNetFromDarknet(job["cfg"], job.get("weights", ""))
+    if "weights" not in job:
+        return {
+            "names": np.array(net.getLayerNames()),
+            "heads": np.array(net.getUnconnectedOutLayersNames()),
+            "numbers": net.getUnconnectedOutLayers(),
+        }
     if "blob" in job:
         net.setInput(np.load(job["blob"]), "", job.get("scale", 1.0), job.get("mean", ()))
         names = job.get("names") or net.getUnconnectedOutLayersNames()
         outputs = net.forward(names)
         return {
-            "names": np.array(net.getLayerNames()),
             "types": np.array([net.getLayer(name).type for name in net.getLayerNames()]),
-            "heads": np.array(net.getUnconnectedOutLayersNames()),
-            "numbers": net.getUnconnectedOutLayers(),
             **{f"out_{i}": output for i, output in enumerate(outputs)},
         }
     frame = np.load(job["frame"])
@@ -84,7 +90,8 @@ def answer(cv2, job):
     model = cv2.dnn.DetectionModel(net)
     model.setInputParams(*job["params"])
     model.setNmsAcrossClasses(job.get("across", False))
-    return dict(zip(("classes", "scores", "boxes"), model.detect(frame, *job["thresholds"])))
+    classes, scores, boxes = model.detect(frame, *job["thresholds"])
+    return {"classes": classes, "scores": scores, "boxes": boxes}
 
 
 def serve():
@@ -99,11 +106,12 @@ def serve():
         except cv2.error as error:
             arrays = {"error": np.array(str(error))}
         np.savez(job["answer"], **arrays)
-        print("done", flush=True)
+        sys.stdout.write("done\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":
     if sys.argv[1] == "serve":
         serve()
     else:
-        print(make(sys.argv[1]))
+        sys.stdout.write(f"{make(sys.argv[1])}\n")

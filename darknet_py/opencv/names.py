@@ -25,6 +25,10 @@ class NamedLayer:
     index: int
     stage: Stage
 
+    def outputNameToIndex(self, outputName: str) -> int:
+        """0; the input's only output is called data, any other name gives -1."""
+        return -1 if self.type == INPUT_TYPE and outputName != "data" else 0
+
 
 # Section -> (name, type); the sections that OpenCV does not know keep their names.
 _KINDS = {
@@ -34,7 +38,7 @@ _KINDS = {
     "conv": ("conv", "Convolution"),
     "convolutional": ("conv", "Convolution"),
     "cost": ("identity", "Identity"),
-    "crop": ("crop", "Crop"),
+    "crop": ("crop", "Slice"),
     "dropout": ("identity", "Identity"),
     "max": ("pool", "Pooling"),
     "maxpool": ("pool", "Pooling"),
@@ -101,7 +105,7 @@ def _parts(layer: Layer) -> Iterator[tuple[str, str, Stage]]:
         name, type = "identity", "Identity"
     elif kind == "crop" and not options.noadjust:
         yield name, type, "inner"
-        name, type = "adjust_crop", "Power"
+        name, type = "adjust_crop", "Scale"
     elif type in ("Convolution", "InnerProduct") and options.batch_normalize:
         yield name, type, "raw"
         name, type = "bn", "BatchNorm"

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from darknet_py.batchnorm import BatchNormalizer
 from darknet_py.errors import DarknetError
-from darknet_py.layers import Head, Layer, Shape
+from darknet_py.layers import Head, Layer
 from darknet_py.network import Network
 from darknet_py.opencv.errors import as_opencv
 from darknet_py.opencv.names import INPUT_TYPE, NamedLayer, name_layers, unconnected
@@ -124,24 +124,29 @@ class Net:
         self._input = torch.from_numpy(values)
 
     @overload
-    def forward(self, outputName: str = "") -> np.ndarray: ...
+    def forward(  # type: ignore[overload-overlap]  # a str is a Sequence[str], too
+        self, outputName: str = ""
+    ) -> np.ndarray: ...
 
     @overload
     def forward(self, outputName: Sequence[str]) -> tuple[np.ndarray, ...]: ...
 
+    @overload
+    def forward(self, *, outBlobNames: Sequence[str]) -> tuple[np.ndarray, ...]: ...
+
     @as_opencv
-    def forward(self, outputName: str | Sequence[str] = "") -> np.ndarray | tuple[np.ndarray, ...]:
+    def forward(
+        self, outputName: str | Sequence[str] = "", *, outBlobNames: Sequence[str] | None = None
+    ) -> np.ndarray | tuple[np.ndarray, ...]:
         """The output of the layer of that name ("": the last), or of several, as numpy arrays.
 
         A head gives its rows (rows.py), any other layer `(batch, c, h, w)` or `(batch, n)`.
         """
-        if outputName is None:
-            outputName = ""
-        if not isinstance(outputName, str):
-            return tuple(self._run([self._place(name) for name in outputName]))
+        names = outputName if outBlobNames is None else outBlobNames
+        if names is not None and not isinstance(names, str):
+            return tuple(self._run([self._place(name) for name in names]))
         self._filled()
-        place = self._place(outputName) if outputName else self._named[-1]
-        return self._run([place])[0]
+        return self._run([self._place(names) if names else self._named[-1]])[0]
 
     @as_opencv
     def forwardAndRetrieve(self, outBlobNames: Sequence[str]) -> tuple[tuple[np.ndarray, ...], ...]:
@@ -200,31 +205,36 @@ class Net:
         network, x = self._filled(), self._input
         if x is None:
             raise DarknetError("there is no input yet: call setInput(blob) before forward()")
-        if not self.has_weights:
+        if not self.has_weights and any(True for _ in network.arrays()):
             raise DarknetError("no weights were read: give readNetFromDarknet the .weights, too")
         start = cv2.getTickCount()
         height, width = x.shape[2:]
         if (height, width) != (network.image.height, network.image.width):
             network.resize(height, width)
-        x = x.to(next(network.parameters()).device)
-        needed = sorted({i for place in places for i in self._needs(network[place.index], place)})
-        run = [index for index in needed if index >= 0]
-        values = {-1: x, **dict(zip(run, network.run(x, run), strict=True))}
-        results = [self._finish(network[place.index], place, values) for place in places]
+        layers = [self._layer(place) for place in places]
+        pairs = list(zip(layers, places, strict=True))
+        needed = sorted({i for pair in pairs for i in _needs(*pair) if i >= 0})
+        x = x.to(next((tensor.device for tensor in network.parameters()), x.device))
+        values = {-1: x, **dict(zip(needed, network.run(x, needed), strict=True))}
+        results = [
+            self._finish(layer, place, [values[i] for i in _needs(layer, place)])
+            for layer, place in pairs
+        ]
         self._ticks = int(cv2.getTickCount() - start)
         return results
 
-    def _needs(self, layer: Layer, place: NamedLayer) -> tuple[int, ...]:
-        """The layers whose outputs `place` is made of."""
-        whole = place.stage == "whole" and not isinstance(layer, Head)
-        return (place.index,) if whole else layer.sources
+    def _layer(self, place: NamedLayer) -> Layer:
+        """The layer that computes `place`: to OpenCV a [cost] is the layer before it."""
+        layer = self._filled()[place.index]
+        while layer.section.type == "cost" and layer.sources[0] >= 0:
+            layer = self._filled()[layer.sources[0]]
+        return layer
 
-    def _finish(self, layer: Layer, place: NamedLayer, values: dict[int, Tensor]) -> np.ndarray:
-        inputs = [values[i] for i in self._needs(layer, place)]
+    def _finish(self, layer: Layer, place: NamedLayer, inputs: list[Tensor]) -> np.ndarray:
         if place.stage == "permuted":
             return as_numpy(inputs[0].permute(0, 2, 3, 1))
         if isinstance(layer, Head):
-            image: Shape = self._filled().image
+            image = self._filled().image
             return head_rows(layer, inputs[0], image, self._nms[layer.index])
         if place.stage == "whole":
             return as_numpy(self._shaped(layer, inputs[0]))
@@ -235,13 +245,19 @@ class Net:
     def _shaped(self, layer: Layer, output: Tensor) -> Tensor:
         """`output` with the axes that OpenCV gives it: an average is an image of one pixel."""
         kind = layer.section.type
-        while kind in ("soft", "softmax", "dropout", "cost") and layer.sources[0] >= 0:
+        while kind in ("soft", "softmax", "dropout") and layer.sources[0] >= 0:
             layer = self._filled()[layer.sources[0]]
             kind = layer.section.type
         if output.dim() == 2 and kind not in ("conn", "connected"):
             shape = layer.out_shape
             return output.view(len(output), shape.channels, max(shape.height, 1), -1)
         return output
+
+
+def _needs(layer: Layer, place: NamedLayer) -> tuple[int, ...]:
+    """The layers whose outputs `place` is made of."""
+    whole = place.stage == "whole" and not isinstance(layer, Head)
+    return (layer.index,) if whole else layer.sources
 
 
 def unfinished(layer: Any, stage: str, inputs: Sequence[Tensor]) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import cv2
 import numpy as np
 
 from darknet_py.cfg import read_cfg
-from darknet_py.errors import DarknetError, WeightsError
+from darknet_py.errors import DarknetError, DarknetWarning, WeightsError
 from darknet_py.network import Network
 from darknet_py.opencv.errors import as_opencv
 from darknet_py.opencv.net import Net
@@ -20,6 +21,7 @@ from darknet_py.weights import load_weights
 
 File = str | os.PathLike[str]
 Buffer = bytes | bytearray | memoryview | np.ndarray
+_OPENCV_KEYS = r".*\[yolo\]: unknown key '(nms_threshold|thresh)'"
 
 
 @as_opencv
@@ -32,7 +34,9 @@ def readNetFromDarknet(cfgFile: File | Buffer, darknetModel: File | Buffer | Non
         sections = read_cfg(cfgFile)
     else:
         sections = read_cfg(io.BytesIO(_bytes(cfgFile)))
-    network = Network(sections, initialize=False)
+    with warnings.catch_warnings():  # keys of [yolo] that OpenCV alone reads (rows.py)
+        warnings.filterwarnings("ignore", _OPENCV_KEYS, DarknetWarning)
+        network = Network(sections, initialize=False)
     if not network.image.is_image:
         path = sections[0].path
         raise DarknetError(f"{path}: takes {network.image} values; OpenCV's blobs are pictures")

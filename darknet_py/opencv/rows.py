@@ -76,7 +76,7 @@ def _region_rows(head: Yolo | Region, x: Tensor, image: Shape, thresh: float) ->
         scale, squashed = 1.0, False
         softmax, fix = head.options.softmax, head.options.classfix == -1
     values = x.reshape(batch, len(anchors), head.entries, height, width).permute(0, 3, 4, 1, 2)
-    xy, wh, objectness, classes = values.float().split((2, 2, 1, head.classes), 4)
+    xy, wh, objectness, classes = values.float().tensor_split((2, 4, 5), 4)
     if not squashed:
         xy, objectness = xy.sigmoid(), objectness.sigmoid()
         classes = classes.softmax(4) if softmax else classes.sigmoid()
