@@ -127,7 +127,6 @@ def test_layers_are_named_as_in_opencv(name):
     assert net.getUnconnectedOutLayers().tolist() == theirs["numbers"].tolist()
 
 
-@needs_opencv4
 def test_a_route_of_grouped_layers_moves_the_numbers(tmp_path):
     cfg = tmp_path / "groups.cfg"
     cfg.write_text(
