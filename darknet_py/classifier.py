@@ -12,13 +12,15 @@ import torch
 from darknet_py.bit_weights import use_bit_weights
 from darknet_py.datafile import read_names
 from darknet_py.dialect import Dialect
+from darknet_py.download import locate
 from darknet_py.errors import CfgError, DarknetError
 from darknet_py.hierarchy import multiply_down
 from darknet_py.inputs import find_device, run_batch
 from darknet_py.layers.convolutional import Convolutional
 from darknet_py.layers.softmax import Softmax
 from darknet_py.network import Network
-from darknet_py.scorer import Fit, Scorer, fit_names
+from darknet_py.pictures import Fit
+from darknet_py.scorer import Scorer, fit_names
 from darknet_py.shape import Shape
 from darknet_py.weights import load_weights
 
@@ -78,7 +80,7 @@ class Classifier(Scorer):
     def load(
         cls,
         cfg: str | os.PathLike[str],
-        weights: str | os.PathLike[str],
+        weights: str | os.PathLike[str] | None = None,
         names: Sequence[str] | str | os.PathLike[str] | None = None,
         *,
         dialect: str | Dialect | None = None,
@@ -86,12 +88,14 @@ class Classifier(Scorer):
         preprocess: Fit | None = None,
         half: bool = False,
     ) -> Classifier:
-        """The classifier of a .cfg and a .weights file.
+        """The classifier of a .cfg and a .weights file, or of an official model.
 
         Args:
-            cfg: the network's .cfg file.
-            weights: its .weights file.
-            names: the classes' names, as a list or a file with one a line; None: their numbers.
+            cfg: the network's .cfg file; or the name of an official model, such as "darknet53",
+                whose weights are downloaded once (docs/download.md).
+            weights: its .weights file; None: `cfg` is a name.
+            names: the classes' names, as a list or a file with one a line; None: those of the
+                model that is named, else their numbers.
             dialect: "pjreddie" or "alexeyab"; None: found from the cfg.
             device: where it runs; None: on the GPU, if PyTorch finds one.
             preprocess: how pictures are fitted to the input, see `Classifier`.
@@ -100,6 +104,10 @@ class Classifier(Scorer):
         Raises:
             DarknetError: a file is wrong, or there is no such device.
         """
+        if weights is None:
+            files = locate(cfg)
+            cfg, weights = files.cfg, files.weights
+            names = files.names if names is None else names
         if isinstance(names, str | os.PathLike):
             names = read_names(names)
         network = Network.from_cfg(cfg, dialect, initialize=False)

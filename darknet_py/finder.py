@@ -14,7 +14,7 @@ from darknet_py import image as images
 from darknet_py.boxes import Detections, suppress, undo_letterbox
 from darknet_py.dialect import Dialect
 from darknet_py.errors import DarknetError, DarknetWarning
-from darknet_py.pictures import BATCH, Picture, read_picture
+from darknet_py.pictures import BATCH, Picture, fit_picture, read_picture
 from darknet_py.results import Detection, list_detections
 from darknet_py.shape import Shape
 
@@ -107,9 +107,7 @@ class Finder(ABC):
 
     def prepare(self, picture: np.ndarray) -> np.ndarray:
         """A picture as the network's input, float32 `(1, channels, height, width)`."""
-        shape = self.image
-        fit = images.letterbox if self.letterbox else images.resize
-        return images.to_planar(fit(images.to_float(picture), shape.width, shape.height))
+        return fit_picture(picture, self.image, "letterbox" if self.letterbox else "squash")
 
     def boxes(self, outputs: Sequence[Any], size: tuple[int, ...]) -> Detections:
         """The boxes in one sample of the outputs, before any suppression, in C's order.

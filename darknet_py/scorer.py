@@ -6,20 +6,16 @@ import os
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Literal, TypeAlias, overload
+from typing import overload
 
 import numpy as np
 
-from darknet_py import image as images
 from darknet_py.datafile import Tree
 from darknet_py.dialect import Dialect
 from darknet_py.errors import DarknetError, DarknetWarning
-from darknet_py.pictures import BATCH, Picture, read_picture
+from darknet_py.pictures import BATCH, Fit, Picture, fit_picture
 from darknet_py.results import Classification
 from darknet_py.shape import Shape
-
-Fit: TypeAlias = Literal["letterbox", "crop", "resize_min", "squash"]
-"""How a picture becomes the network's input; docs/images.md."""
 
 
 class Scorer(ABC):
@@ -90,17 +86,7 @@ class Scorer(ABC):
 
     def prepare(self, picture: Picture) -> np.ndarray:
         """A picture as the network's input, float32 `(1, channels, height, width)`."""
-        shape = self.image
-        pixels = images.to_float(read_picture(picture, shape.channels))
-        if self.preprocess == "letterbox":
-            pixels = images.letterbox(pixels, shape.width, shape.height)
-        elif self.preprocess == "squash":
-            pixels = images.resize(pixels, shape.width, shape.height)
-        else:
-            pixels = images.resize_min(pixels, shape.width)
-            if self.preprocess == "crop":
-                pixels = images.crop_middle(pixels, shape.width, shape.height)
-        return images.to_planar(pixels)
+        return fit_picture(picture, self.image, self.preprocess)
 
 
 def top_k(scores: np.ndarray, count: int) -> list[int]:

@@ -12,9 +12,10 @@ from darknet_py.datafile import make_tree, read_names
 from darknet_py.dialect import Dialect, get_dialect
 from darknet_py.errors import DarknetError
 from darknet_py.hierarchy import multiply_down
+from darknet_py.pictures import Fit
 from darknet_py.runtime import open_model
 from darknet_py.runtime.model import Model
-from darknet_py.scorer import Fit, Scorer, fit_names
+from darknet_py.scorer import Scorer, fit_names
 from darknet_py.shape import Shape
 
 

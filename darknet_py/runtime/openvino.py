@@ -58,6 +58,6 @@ def _texts(model: Any) -> dict[str, str]:
     """Our metadata in a model's rt_info; from ONNX, OpenVINO keeps it in a place of its own."""
     for place in (SECTION, "framework"):
         if model.has_rt_info([place]):
-            texts = dict(model.get_rt_info([place]).items())
+            texts = model.get_rt_info([place]).value
             return {k: v if isinstance(v, str) else v.astype(str) for k, v in texts.items()}
     return {}
