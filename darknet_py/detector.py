@@ -12,6 +12,7 @@ from darknet_py.bit_weights import use_bit_weights
 from darknet_py.boxes import Detections, join_detections
 from darknet_py.datafile import read_names
 from darknet_py.dialect import Dialect
+from darknet_py.download import locate
 from darknet_py.errors import CfgError
 from darknet_py.finder import Finder, fill_names
 from darknet_py.inputs import find_device, run_batch
@@ -73,7 +74,7 @@ class Detector(Finder):
     def load(
         cls,
         cfg: str | os.PathLike[str],
-        weights: str | os.PathLike[str],
+        weights: str | os.PathLike[str] | None = None,
         names: Sequence[str] | str | os.PathLike[str] | None = None,
         *,
         dialect: str | Dialect | None = None,
@@ -84,12 +85,14 @@ class Detector(Finder):
         letterbox: bool | None = None,
         half: bool = False,
     ) -> Detector:
-        """The detector of a .cfg and a .weights file.
+        """The detector of a .cfg and a .weights file, or of an official model.
 
         Args:
-            cfg: the network's .cfg file.
-            weights: its .weights file.
-            names: the classes' names, as a list or a file with one a line; None: their numbers.
+            cfg: the network's .cfg file; or the name of an official model, such as "yolov4",
+                whose weights are downloaded once (docs/download.md).
+            weights: its .weights file; None: `cfg` is a name.
+            names: the classes' names, as a list or a file with one a line; None: those of the
+                model that is named, else their numbers.
             dialect: "pjreddie" or "alexeyab"; None: found from the cfg.
             device: where it runs; None: on the GPU, if PyTorch finds one.
             thresh: see `Detector`.
@@ -101,6 +104,10 @@ class Detector(Finder):
         Raises:
             DarknetError: a file is wrong, or there is no such device.
         """
+        if weights is None:
+            files = locate(cfg)
+            cfg, weights = files.cfg, files.weights
+            names = files.names if names is None else names
         if isinstance(names, str | os.PathLike):
             names = read_names(names)
         network = Network.from_cfg(cfg, dialect, initialize=False)

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Sequence
 
 from darknet_py import __version__
-from darknet_py.cli import classifier, convert, detector, tools, views, weights
+from darknet_py.cli import classifier, convert, detector, download, tools, views, weights
 from darknet_py.cli.arguments import Command, UsageError
 from darknet_py.errors import DarknetError, DarknetWarning
 
@@ -24,6 +24,7 @@ COMMANDS: dict[tuple[str, ...], Command] = {
         detector.YOLO,
         detector.COCO,
         convert.CONVERT,
+        download.DOWNLOAD,
         tools.NET,
         tools.DOCTOR,
         *weights.COMMANDS,

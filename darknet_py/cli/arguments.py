@@ -26,7 +26,7 @@ class Argument:
     required: bool = True
     many: bool = False
     in_model: bool = False
-    """Whether a converted model in the place of the cfg holds it, too, so that it is left out."""
+    """Whether a model in the place of the cfg (`is_model`) holds it, too: it is left out, then."""
 
     @property
     def usage(self) -> str:
@@ -71,8 +71,12 @@ class Flag:
 
 
 def is_model(word: str) -> bool:
-    """Whether a word is the name of a converted model, which holds cfg, weights and names."""
-    return word.lower().endswith(MODELS)
+    """Whether a word stands for cfg, weights and names: a converted model, or an official name."""
+    if word.lower().endswith(MODELS):
+        return True
+    from darknet_py.download import is_name
+
+    return is_name(word)
 
 
 def file_name(text: str) -> str:

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from darknet_py.cli.arguments import Argument, Command, Flag, UsageError, file_name
+from darknet_py.cli.download import use_name
 from darknet_py.cli.flags import DIALECT, NAMES
 from darknet_py.cli.model import classifier_names, detector_names, resolve
 from darknet_py.convert import FORMATS, Options, check_target, convert_network, target_name
 from darknet_py.datafile import read_data
+from darknet_py.download import is_name
 
 if TYPE_CHECKING:
     from darknet_py.network import Network
@@ -19,9 +21,11 @@ if TYPE_CHECKING:
 def _convert(args: Namespace) -> int:
     if args.to is None:
         raise UsageError(f"convert needs --to FORMAT: {', '.join(FORMATS)}")
-    weights = None if args.weights is None else resolve(args.weights)
-    path = Path(args.out) if args.out else target_name(weights or args.cfg, args.to)
+    path = Path(args.out) if args.out else target_name(args.weights or args.cfg, args.to)
     check_target(path, args.force)
+    if args.weights is None and is_name(args.cfg):
+        use_name(args)
+    weights = None if args.weights is None else resolve(args.weights)
     from darknet_py.convert.source import read_source
 
     exact = args.to == "weights"
@@ -67,7 +71,7 @@ CONVERT = Command(
     "Write a network in another format, and prove that nothing changed. A model that carries its "
     "cfg (.safetensors, .pt, .onnx with -keep-batchnorm) stands alone in the place of CFG.",
     (
-        Argument("cfg", "the .cfg file, or a model that carries it"),
+        Argument("cfg", "the .cfg file, a model that carries it, or a name that download knows"),
         Argument("weights", "the .weights file, .safetensors file or state_dict", required=False),
     ),
     (

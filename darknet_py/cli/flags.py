@@ -13,7 +13,8 @@ MODEL_DATA = replace(DATA, in_model=True)
 CFG_OR_MODEL = Argument(
     "cfg",
     "the .cfg file; one that the package brings is found too (cfg/tiny.cfg). Or a model that "
-    "convert wrote, .onnx, .xml or .safetensors: then WEIGHTS is left out, DATA may be",
+    "convert wrote, .onnx, .xml or .safetensors, or a name that download knows (yolov4): then "
+    "WEIGHTS is left out, DATA may be",
 )
 MODEL_WEIGHTS = replace(WEIGHTS, in_model=True)
 IMAGES = Argument(

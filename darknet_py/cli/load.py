@@ -7,6 +7,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from darknet_py.cli.download import use_name
 from darknet_py.cli.model import (
     choose_device,
     classifier_names,
@@ -14,6 +15,7 @@ from darknet_py.cli.model import (
     print_loading,
     resolve,
 )
+from darknet_py.download import is_name
 from darknet_py.errors import DarknetError
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ def load_finder(args: Namespace, data: DataFile | None, **numbers: Any) -> Finde
         data: the .data file, or None.
         numbers: what `Detector.load` takes: thresh, nms, hier, letterbox.
     """
+    if args.weights is None and is_name(args.cfg):
+        use_name(args)
     if args.cfg.lower().endswith(TORCH_FREE):
         from darknet_py.runtime.detector import ModelDetector
 
@@ -67,6 +71,8 @@ def load_finder(args: Namespace, data: DataFile | None, **numbers: Any) -> Finde
 def load_scorer(args: Namespace, data: DataFile | None) -> Scorer:
     """The classifier that the line asks for, with its names; what loading prints is printed."""
     preprocess = getattr(args, "preprocess", None)
+    if args.weights is None and is_name(args.cfg):
+        use_name(args)
     if args.cfg.lower().endswith(TORCH_FREE):
         from darknet_py.runtime.classifier import ModelClassifier
 
