@@ -107,10 +107,10 @@ def parse_cfg(text: str, path: str = "<cfg>") -> list[Section]:
             if entry is None:
                 continue
             if not start:
-                raise CfgError(
-                    f"{path}:{number}: {quote(line)} stands before the first [section]: "
-                    "is it a Darknet cfg?"
-                )
+                what = f"{quote(line)} stands before the first [section]"
+                if not line.isprintable():
+                    what = "holds binary data"
+                raise CfgError(f"{path}:{number}: {what}: is it a Darknet cfg?")
             entries.append(entry)
     if start:
         sections.append(Section(name, tuple(entries), path, start))

@@ -67,12 +67,11 @@ def test_a_line_that_ends_in_its_equals_sign_is_ignored():
         ("[net] # x", "a.cfg:1: a section is written [name], got '[net]#x'"),
         ("\n[route]", "a.cfg:2: [route]: the first section must be [net] or [network]"),
         ("[a\x0bb]", r"a.cfg:1: ['a\x0bb']: the first section must be [net] or [network]"),
-        ("\x89PNG" * 50, f"a.cfg:1: '{'{0}PNG' * 14}{{0}}...' stands before the first [section]: "
-         "is it a Darknet cfg?".replace("{0}", r"\x89")),
+        ("\x89PNG" * 50, "a.cfg:1: holds binary data: is it a Darknet cfg?"),
     ],
 )  # fmt: skip
 def test_errors(text, message):
-    with raises(message.replace("{0}", r"\x89")):
+    with raises(message):
         parse_cfg(text, "a.cfg")
 
 
