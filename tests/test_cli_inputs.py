@@ -7,6 +7,7 @@ import pytest
 
 from darknet_py.cli.inputs import expand, for_each_image, write_text
 from darknet_py.errors import DarknetError, ImageError
+from darknet_py.files import packaged
 
 
 @pytest.fixture(autouse=True)
@@ -29,6 +30,7 @@ def test_words_folders_and_lists():
     assert expand(".") == ["a.jpg", "b.PNG"]
     assert expand("list.txt") == ["a.jpg", "b.PNG"]
     assert expand("anything.gif") == ["anything.gif"]
+    assert expand("data/shapes.jpg") == [str(packaged("data/shapes.jpg"))]
     with pytest.raises(ImageError, match=r"^none: this folder holds no images \("):
         expand("none")
     with pytest.raises(ImageError, match=r"^none\.txt: this list names no images$"):
@@ -56,6 +58,13 @@ def test_a_bar_on_a_terminal_only(monkeypatch, capsys):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     for_each_image(["a.jpg", "b.jpg"], answer)
     assert "\r[###############               ] 1/2" in capsys.readouterr().err
+
+    monkeypatch.setenv("COLUMNS", "15")
+    for_each_image(["a.jpg", "b.jpg"], answer)
+    assert "\r[####    ] 1/2\r" in capsys.readouterr().err
+    monkeypatch.setenv("COLUMNS", "6")
+    for_each_image(["a.jpg", "b.jpg"], answer)
+    assert "\r1/2\r" in capsys.readouterr().err
 
 
 def test_text_is_written_whole_or_not_at_all(tmp_path):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from darknet_py.datafile import read_list
 from darknet_py.errors import DarknetError, ImageError
+from darknet_py.files import packaged
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
@@ -53,7 +55,8 @@ def expand(word: str) -> list[str]:
         if not images:
             raise ImageError(f"{word}: this list names no images")
         return images
-    return [word]
+    found = None if path.exists() else packaged(word)
+    return [word if found is None else str(found)]
 
 
 def write_text(path: Path, text: str) -> None:
@@ -95,8 +98,11 @@ class _Bar:
 
     def show(self, number: int, total: int) -> None:
         if total > 1 and sys.stderr.isatty():
-            done = "#" * (30 * number // total)
-            print(f"\r[{done:<30}] {number}/{total}", end="", file=sys.stderr, flush=True)
+            count = f"{number}/{total}"
+            room = min(30, shutil.get_terminal_size().columns - len(count) - 4)
+            done = "#" * (room * number // total)
+            bar = f"[{done:<{room}}] " if room > 0 else ""
+            print(f"\r{bar}{count}", end="", file=sys.stderr, flush=True)
             self.shown = True
 
     def clear(self) -> None:
