@@ -116,6 +116,10 @@ def test_minus_h_with_a_number_is_the_height_of_a_window(capsys):
         ("classifier pedict", "unknown command 'classifier pedict'; did you mean "
          "'classifier predict'?"),
         ("net", "CFG is missing (usage: darknet-py net CFG [flags])"),
+        ("detect x.WEIGHTS x.cfg a.jpg", "x.WEIGHTS stands in the place of CFG (usage: darknet-py "
+         "detect CFG WEIGHTS [IMAGE ...] [flags])"),
+        ("detector test x.cfg x.weights a.jpg", "x.cfg stands in the place of DATA (usage: "
+         "darknet-py detector test DATA CFG WEIGHTS [IMAGE ...] [flags])"),
         ("net a b", "'b' is one word too many (usage: darknet-py net CFG [flags])"),
     ],
 )  # fmt: skip
@@ -133,6 +137,8 @@ def test_wrong_usage_is_status_2(line, message, capsys):
         (OSError(28, "No space left on device", "a.jpg"), 1,
          "darknet-py: a.jpg: No space left on device\n"),
         (KeyboardInterrupt(), 130, ""),
+        (ModuleNotFoundError("No module named 'torch'", name="torch"), 1,
+         "darknet-py: the package torch is not installed: pip install torch\n"),
         (RuntimeError("a\n  b"), 1,
          "darknet-py: unexpected RuntimeError: a b (DARKNET_PY_TRACEBACK=1 shows where)\n"),
     ],
@@ -175,6 +181,15 @@ def test_a_reader_that_goes_away_is_no_error():
     answer = subprocess.run(line, shell=True, capture_output=True, text=True, check=False)
     assert answer.stderr == ""
     assert answer.stdout.startswith("layer ")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
+def test_closed_streams():
+    for line, out in (("net cfg/tiny.cfg >&-", ""), ("net none.cfg 2>&-", ""), ("foo >&-", "")):
+        line = f"{sys.executable} -m darknet_py {line}"
+        answer = subprocess.run(line, shell=True, capture_output=True, text=True, check=False)
+        assert answer.stdout == out
+        assert "Traceback" not in answer.stderr
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs file names of any bytes")

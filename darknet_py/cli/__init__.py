@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 import sys
@@ -36,6 +37,7 @@ COMMANDS: dict[tuple[str, ...], Command] = {
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command line; the exit status is 0, 1 (it failed) or 2 (it cannot be read)."""
     words = sys.argv[1:] if words is None else list(words)
+    _open_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a name may hold what the terminal cannot show
             is_utf8 = (stream.encoding or "").lower().replace("-", "") == "utf8"
@@ -47,6 +49,13 @@ def main(words: Sequence[str] | None = None) -> int:
         warnings.simplefilter("always", DarknetWarning)
         warnings.showwarning = _show_warning
         return _guarded(words)
+
+
+def _open_streams() -> None:
+    """Give what is closed (`>&-`, a program without a console) a place to print to."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
 
 
 def _guarded(words: Sequence[str]) -> int:
@@ -68,6 +77,8 @@ def _guarded(words: Sequence[str]) -> int:
     except OSError as error:
         name = f"{error.filename}: " if error.filename is not None else ""
         return _fail(f"{name}{error.strerror or error}", 1)
+    except ModuleNotFoundError as error:
+        return _fail(f"the package {error.name} is not installed: pip install {error.name}", 1)
     except Exception as error:
         if os.environ.get("DARKNET_PY_TRACEBACK"):
             raise
@@ -137,7 +148,8 @@ def _asks_for_help(words: Sequence[str]) -> bool:
 
 
 def _fail(message: str, status: int) -> int:
-    sys.stdout.flush()
+    with contextlib.suppress(OSError):  # what could not be printed may be the failure
+        sys.stdout.flush()
     print(f"darknet-py: {message}", file=sys.stderr)
     return status
 

@@ -7,10 +7,14 @@ import difflib
 import textwrap
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any, NoReturn
 
 MODELS = (".onnx", ".xml", ".safetensors")
 """The endings of converted models that run as they are."""
+
+ENDINGS = {".cfg": "cfg", ".weights": "weights", ".data": "data", ".jpg": "image", ".png": "image"}
+"""The places of files with these endings."""
 
 
 class UsageError(Exception):
@@ -142,6 +146,19 @@ class Command:
             setattr(args, argument.name, value)
         if words:
             raise UsageError(f"{words[0]!r} is one word too many (usage: {self.usage})")
+        self._check_order(args)
+
+    def _check_order(self, args: argparse.Namespace) -> None:
+        """A file whose ending belongs to another place: the order is wrong, or one is missing."""
+        for argument in self.arguments:
+            word = getattr(args, argument.name)
+            if argument.required and argument.name in ENDINGS.values() and isinstance(word, str):
+                kind = ENDINGS.get(PurePath(word).suffix.lower(), argument.name)
+                if kind != argument.name:
+                    raise UsageError(
+                        f"{word} stands in the place of {argument.name.upper()} "
+                        f"(usage: {self.usage})"
+                    )
 
     def _spelled(self, words: Iterable[str]) -> list[str]:
         """The words with `--flag` written as C writes it.
