@@ -17,6 +17,7 @@ from darknet_py.errors import CfgError, DarknetError
 from darknet_py.hierarchy import multiply_down
 from darknet_py.inputs import find_device, run_batch
 from darknet_py.layers.convolutional import Convolutional
+from darknet_py.layers.cost import Cost
 from darknet_py.layers.softmax import Softmax
 from darknet_py.network import Network
 from darknet_py.pictures import Fit
@@ -71,7 +72,10 @@ class Classifier(Scorer):
         if not network.image.is_image:
             raise CfgError(f"{head.path}: takes {network.image} values and no picture")
         self.classes = last.out_shape.size
-        self.channels = network[len(network) - 1].out_shape.channels
+        # PARITY: `output in cfg` is the last layer's l.c, which a cost layer leaves at 0
+        # (C: AlexeyAB's classifier.c:predict_classifier).
+        final = network[len(network) - 1]
+        self.channels = 0 if isinstance(final, Cost) else final.in_shape.channels
         self.names = fit_names(names, self.classes)
         trees = [layer.tree for layer in network if isinstance(layer, Softmax) and layer.tree]
         self.tree = trees[-1] if trees else None

@@ -25,7 +25,7 @@ class Scorer(ABC):
     """Of the classes."""
     classes: int
     channels: int
-    """Of the network's last layer."""
+    """What AlexeyAB's program calls the output in the cfg: those the last layer reads."""
     tree: Tree | None
     """Of the classes."""
     preprocess: Fit

@@ -20,12 +20,14 @@ tutorial can stand after `darknet-py`. `darknet-py COMMAND --help` prints what i
   `--thresh=.25`. An unknown flag is an error, as is a word too many.
 - The dialect, found from the cfg or given with `-dialect`, decides on defaults and printed lines:
   those of pjreddie's program or of AlexeyAB's.
-- What C prints on stdout is on stdout, the layer table and messages are on stderr.
+- What C prints on stdout is on stdout, the layer table and messages are on stderr; so are the
+  lines on batch and suppression that AlexeyAB's program says on stdout while it loads, as far as
+  they are printed at all.
 - Names come from `-names`, the `.data` file, or, without either, from the lists that the package
   brings: COCO for 80 classes, VOC for 20, OpenImages for 601, YOLO9000 for 9418, ImageNet for
   1000 and 21842. Where the counts differ a warning says so and the classes are numbered.
-- A cfg, `.data` or names file that does not exist is looked up among those that the package
-  brings: `cfg/tiny.cfg`, `cfg/coco.data`.
+- A cfg, `.data` or names file or an image that does not exist is looked up among those that the
+  package brings: `cfg/tiny.cfg`, `cfg/coco.data`, `data/shapes.jpg`.
 - IMAGE may be an image, a folder, a `.txt` list, or several of them; without any, paths are read
   from standard input after "Enter Image Path: ". One that cannot be read takes a line on stderr
   and the next one follows.

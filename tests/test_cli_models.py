@@ -116,6 +116,15 @@ def test_out_names_the_picture(capsys):
     )
 
 
+def test_a_folder_that_cannot_be_written_still_gets_its_lines(monkeypatch, capsys):
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    assert main([*DETECT, "one.png", "-dialect", "pjreddie", "-quiet"]) == 0
+    out, err = lines(capsys)
+    assert len(out) > 3
+    assert err == "darknet-py: warning: predictions.jpg: cannot be written here\n"
+    assert not Path("predictions.jpg").exists()
+
+
 def test_names_of_another_count_are_numbered(capsys):
     line = ["detector", "test", "three.data", "find.cfg", "find.weights", "one.png", "-quiet"]
     assert main([*line, "-thresh", ".1"]) == 0
@@ -186,6 +195,9 @@ def test_classifier_predict_in_both_dialects(capsys):
     assert out[2].startswith("one.png: Predicted in ")
     assert out[2].endswith(" milli-seconds.")
     assert sum(float(text.partition(": ")[2]) for text in out[3:]) == pytest.approx(1, abs=1e-5)
+    Path("name.cfg").write_text(f"{CLASSIFIER}[cost]\n")
+    assert main([*line, "-dialect", "alexeyab"]) == 0
+    assert capsys.readouterr().out.startswith(" classes = 3, output in cfg = 0 \n")
 
 
 def test_classify_without_the_right_names(capsys):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ from darknet_py.cli.flags import (
 from darknet_py.cli.inputs import for_each_image, write_text
 from darknet_py.cli.load import load_finder
 from darknet_py.cli.model import open_data
-from darknet_py.errors import DarknetError
+from darknet_py.errors import DarknetError, DarknetWarning
 
 if TYPE_CHECKING:
     from darknet_py.boxes import Detections
@@ -76,8 +77,8 @@ def _run(style: Style, args: Namespace) -> int:
             write_text(json, format_json_file(frames))
 
 
-def _outputs(out: str | None, style: Style, detector: Finder) -> tuple[Path, Path | None]:
-    """The picture and the JSON file to write."""
+def _outputs(out: str | None, style: Style, detector: Finder) -> tuple[Path | None, Path | None]:
+    """The picture and the JSON file to write; no picture where none is asked for nor possible."""
     picture, json = Path(f"{style.picture}.jpg"), None
     if out is not None:
         suffix = Path(out).suffix.lower()
@@ -88,6 +89,9 @@ def _outputs(out: str | None, style: Style, detector: Finder) -> tuple[Path, Pat
             picture = Path(out if suffix in PICTURES else f"{out}.jpg")
     for path in (picture, json):
         if path is not None and not os.access(path.parent, os.W_OK):
+            if out is None:  # C prints its lines all the same
+                warnings.warn(f"{path}: cannot be written here", DarknetWarning, stacklevel=2)
+                return None, None
             raise DarknetError(f"{path}: cannot be written: no such folder, or no right to")
     return picture, json
 
@@ -96,7 +100,7 @@ def _answer(
     detector: Finder,
     style: Style,
     args: Namespace,
-    picture: Path,
+    picture: Path | None,
     frames: list[str] | None,
     path: str,
 ) -> Callable[[], None]:
@@ -113,7 +117,8 @@ def _answer(
     seconds = time.perf_counter() - start
     found = _find(detector, detector.boxes(outputs, (height, width)), style)
     names, dialect = detector.names, detector.dialect
-    save_image(draw_detections(pixels, found, names, detector.thresh, dialect), picture)
+    if picture is not None:
+        save_image(draw_detections(pixels, found, names, detector.thresh, dialect), picture)
     if frames is not None:
         objects = results.list_detections(found, names, width, height, 0.005)
         frames.append(results.format_json(objects, len(frames) + 1, path))
