@@ -82,7 +82,7 @@ def export(program: Program, metadata: Metadata, options: Options) -> Any:
                 opset_version=OPSET,
                 input_names=names,
                 output_names=[*head, *(f"{name}_next" for name in metadata.states)],
-                dynamic_shapes=(axes, *({0: batch} for _ in states)),
+                dynamic_shapes=(axes, *([tuple({0: batch} for _ in states)] if states else [])),
                 optimize=not options.keep_batchnorm,
                 verbose=False,
             )

@@ -79,11 +79,13 @@ def verify(network: Network, path: Path, options: Options, *, name: str) -> Diff
         DarknetError: it differs by more than the tolerance, or does not run.
     """
     metadata = describe(network, (), options)
-    pictures = _inputs(network, options)
+    pictures = sample_inputs(network, options)
     try:
         run = open_runner(path, metadata)
         difference = compare(network, run, pictures, metadata)
-    except (RuntimeError, ValueError) as error:
+    except DarknetError:
+        raise
+    except Exception as error:  # each library has error types of its own
         reason = " ".join(str(error).split())[:300]
         raise DarknetError(f"{name}: the converted model does not run: {reason}") from None
     for line in difference.lines():
@@ -141,14 +143,14 @@ def compare(
             actual = run([x, *theirs])
             count = len(expected) - len(ours)
             for name, a, b in zip(worst, expected, actual, strict=False):
-                worst[name] = float(np.maximum(worst[name], _difference(a, b)))
+                worst[name] = float(np.maximum(worst[name], largest_difference(a, b)))
             ours, theirs = expected[count:], actual[count:]
         if network.heads:
             total = _add(total, _detections(network, expected, actual, metadata, len(x)))
     return replace(total, outputs=worst or {"scores": total.detections})
 
 
-def _difference(expected: np.ndarray, actual: np.ndarray) -> float:
+def largest_difference(expected: np.ndarray, actual: np.ndarray) -> float:
     """The largest one, over the value's size where that is above 1; NaN is equal to NaN."""
     if expected.shape != actual.shape:
         return float("nan")
@@ -229,7 +231,7 @@ def _add(a: Difference, b: Difference) -> Difference:
     )
 
 
-def _inputs(network: Network, options: Options) -> list[np.ndarray]:
+def sample_inputs(network: Network, options: Options) -> list[np.ndarray]:
     """A picture, and two samples of noise."""
     shape = network.image
     random = np.random.default_rng(0)
