@@ -142,6 +142,7 @@ def host():
 def ask(host, tmp_path, monkeypatch):
     """Fetches from the ways that are named, in that order."""
     monkeypatch.delenv("DARKNET_PY_MIRROR", raising=False)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     host.asked.clear()
     base = f"http://127.0.0.1:{host.server_port}"
 
