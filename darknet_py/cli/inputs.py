@@ -94,7 +94,7 @@ class _Bar:
     """How far a list is, at the bottom of a terminal; nothing elsewhere."""
 
     def __init__(self) -> None:
-        self.shown = False
+        self.shown = ""
 
     def show(self, number: int, total: int) -> None:
         if total > 1 and sys.stderr.isatty():
@@ -102,10 +102,10 @@ class _Bar:
             room = min(30, shutil.get_terminal_size().columns - len(count) - 4)
             done = "#" * (room * number // total)
             bar = f"[{done:<{room}}] " if room > 0 else ""
-            print(f"\r{bar}{count}", end="", file=sys.stderr, flush=True)
-            self.shown = True
+            self.shown = f"{bar}{count}"
+            print(f"\r{self.shown}", end="", file=sys.stderr, flush=True)
 
     def clear(self) -> None:
         if self.shown:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
-            self.shown = False
+            print(f"\r{'':{len(self.shown)}}\r", end="", file=sys.stderr, flush=True)
+            self.shown = ""

@@ -45,7 +45,7 @@ def load_images(images_path: str) -> list[str]:
     if ending in ("jpg", "jpeg", "png"):
         return [images_path]
     if ending == "txt":
-        return Path(images_path).read_text().splitlines()
+        return Path(images_path).read_text("utf-8", "surrogateescape").splitlines()
     found = [Path(images_path).glob(f"*.{kind}") for kind in ("jpg", "png", "jpeg")]
     return [str(path) for paths in found for path in paths]
 
@@ -116,7 +116,7 @@ def save_annotations(
     for label, confidence, bbox in detections:
         numbers = (*convert2relative(image, bbox), float(confidence))
         lines.append(f"{class_names.index(label)} {' '.join(f'{n:.4f}' for n in numbers)}\n")
-    Path(os.path.splitext(name)[0] + ".txt").write_text("".join(lines))
+    Path(os.path.splitext(name)[0] + ".txt").write_text("".join(lines), "utf-8")
 
 
 def _read(image_or_path: str | np.ndarray) -> np.ndarray:
