@@ -152,6 +152,8 @@ def convert_network(
 
     converter, options, path = find_format(to), options or Options(), Path(path)
     check_target(path, force)
+    if options.standalone and to == "torch":
+        check_target(path.with_suffix(".pt" if path.suffix == ".py" else ".py"), force)
     metadata = describe(network, names or (), options, folds=converter.folds)
     with replacing(path, converter.suffix) as temporary:
         converter.write(network, metadata, temporary, options)

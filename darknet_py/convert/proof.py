@@ -41,9 +41,9 @@ def check_close(
     for name, mine, other in zip(names, ours, theirs, strict=True):
         if mine.shape != other.shape:
             raise DarknetError(f"{name}: has shape {tuple(other.shape)}, not {tuple(mine.shape)}")
-        difference = float((mine - other).abs().max())
-        options.report(f"{name}: largest difference {difference:.2g}")
-        if not difference <= TOLERANCE * max(1.0, float(mine.abs().max())):
+        difference, largest = float((mine - other).abs().max()), float(mine.abs().max())
+        options.report(f"{name}: largest difference {difference:.2g} of values up to {largest:.2g}")
+        if not difference <= TOLERANCE * max(1.0, largest):
             raise DarknetError(f"{name}: differs by {difference:.2g}: nothing was kept")
 
 

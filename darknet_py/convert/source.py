@@ -105,7 +105,10 @@ def _read_onnx(path: str) -> tuple[dict[str, Tensor], dict[str, str]]:
     }
     if texts.get("darknet_folded") == "true":
         return tensors, texts
-    for name, array in array_names(build_network(texts, path)).items():
-        if name in tensors and tensors[name].numel() == array.numel():
-            tensors[name] = tensors[name].view(array.shape)
-    return tensors, texts
+    arrays = array_names(build_network(texts, path))
+    for name in arrays:
+        if name not in tensors:
+            raise WeightsError(
+                f"{path}: lacks {name}, which no output depends on: not all of the .weights is here"
+            )
+    return {name: tensors[name].reshape(array.shape) for name, array in arrays.items()}, texts

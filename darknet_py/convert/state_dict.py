@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from darknet_py.convert import Options
 from darknet_py.convert.proof import check_close, check_same, noise, output_indices
@@ -36,16 +38,21 @@ def write(network: Network, metadata: Metadata, path: Path, options: Options) ->
 
 
 def write_standalone(network: Network, path: Path, options: Options) -> None:
-    """Write `path`, a state, and beside it the Python file whose class takes it."""
-    program = write_program(network, path.stem)
+    """Write a Python file, and beside it the state that its class takes; `path` is either.
+
+    Raises:
+        DarknetError: a layer cannot be written, or the file gives other outputs.
+    """
+    source = path.with_suffix(".py")
+    target = path.with_suffix(".pt") if path == source else path
+    program = write_program(network, path.stem, target.name)
     state = {name: tensor.detach().clone() for name, tensor in program.state.items()}
     if options.half:
         state = {name: t.half() if t.is_floating_point() else t for name, t in state.items()}
-    save(state, path)
-    source = path.with_suffix(".py")
+    save(state, target)
     source.write_text(program.text, encoding="utf-8")
-    if options.verify:
-        _compare(network, program, source, options)
+    if options.verify and not options.half:
+        _compare(network, program, source, target, options)
 
 
 def save(state: dict[str, Any], path: Path) -> None:
@@ -62,21 +69,30 @@ def save(state: dict[str, Any], path: Path) -> None:
 
 
 @torch.inference_mode()
-def _compare(network: Network, program: Program, source: Path, options: Options) -> None:
+def _compare(
+    network: Network, program: Program, source: Path, target: Path, options: Options
+) -> None:
     """Run the file that was written, and compare."""
     spec = importlib.util.spec_from_file_location(f"{program.name}_written", source)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with _no_bytecode():
+        spec.loader.exec_module(module)
     with torch.device("meta"):
         twin = getattr(module, program.name)()
-    state: dict[str, Tensor] = torch.load(source.with_suffix(".pt"), weights_only=True)
-    if options.half:
-        state = {name: t.float() if t.is_floating_point() else t for name, t in state.items()}
-    twin.load_state_dict(state, assign=True)
+    twin.load_state_dict(torch.load(target, weights_only=True), assign=True)
     x, wanted = noise(network), output_indices(network)
     outputs = twin.eval()(x)
-    outputs = outputs if isinstance(outputs, list) else [outputs]
     names = [f"layer {index} [{network[index].section.type}]" for index in wanted]
-    if not options.half:
-        check_close(names, network.run(x, wanted), outputs, options)
+    outputs = outputs if isinstance(outputs, list) else [outputs]
+    check_close(names, network.run(x, wanted), outputs, options)
+
+
+@contextlib.contextmanager
+def _no_bytecode() -> Iterator[None]:
+    """Importing leaves no `__pycache__` beside the file."""
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = before

@@ -41,8 +41,8 @@ class _Lines:
     state: dict[str, Tensor] = field(default_factory=dict)
 
 
-def write_program(network: Network, stem: str) -> Program:
-    """The standalone file for `network`, to be called `stem`.py, with its state in `stem`.pt.
+def write_program(network: Network, stem: str, state: str) -> Program:
+    """The standalone file for `network`, to be called `stem`.py, its state in the file `state`.
 
     Its outputs are the heads', or without heads the last layer's.
 
@@ -68,7 +68,7 @@ def write_program(network: Network, stem: str) -> Program:
     )
     modules = _used(body)
     return Program(
-        _head(network, stem, name, modules + body) + modules + body + "\n", name, lines.state
+        _head(network, state, name, modules + body) + modules + body + "\n", name, lines.state
     )
 
 
@@ -92,7 +92,8 @@ def _write_layers(network: Network, wanted: list[int]) -> tuple[_Lines, tuple[st
     outputs = [origin[index] for index in wanted]
     names = {}
     for index, found in readers.items():
-        kept = index in outputs or any(reader != following.get(index) for reader in found)
+        kept = index in outputs and index != real[-1]
+        kept = kept or any(reader != following.get(index) for reader in found)
         names[index] = f"x{index}" if kept else "x"
     names[-1] = _input_name(network)
     lines = _Lines()
@@ -143,7 +144,7 @@ def _describe(network: Network, wanted: list[int]) -> str:
     )
 
 
-def _head(network: Network, stem: str, name: str, code: str) -> str:
+def _head(network: Network, state: str, name: str, code: str) -> str:
     """The file's docstring and imports."""
     typing = [kind for kind in ("Callable", "Sequence") if re.search(rf"\b{kind}\[", code)]
     lines = [
@@ -151,7 +152,7 @@ def _head(network: Network, stem: str, name: str, code: str) -> str:
         f"{__version__}.",
         "",
         f"    network = {name}()",
-        f'    network.load_state_dict(torch.load("{stem}.pt", weights_only=True))',
+        f'    network.load_state_dict(torch.load("{state}", weights_only=True))',
         "    outputs = network.eval()(x)",
         '"""',
         "",
