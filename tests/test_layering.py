@@ -17,7 +17,7 @@ LEVELS = [
     {"cfg", "files", "dialect", "replacing"},
     {"datafile", "options"},
     {"boxes", "results", "image", "shape", "activations", "batchnorm", "schedule", "augment"},
-    {"pictures", "draw", "anchors", "hierarchy", "antialiasing", "binary", "gemm", "window", "heads"},
+    {"pictures", "draw", "anchors", "hierarchy", "trees", "antialiasing", "binary", "gemm", "window", "heads"},
     {"layers.base"},
     {"layers"},
     {"layers.__init__"},

@@ -64,8 +64,8 @@ class Detection(Head):
         """Every box, cell by cell."""
         self._need_boxes()
         o, cells = self.options, self.options.side**2
-        classes, objectness, raw = output.split(
-            (cells * o.classes, cells * o.num, cells * o.num * o.coords), 1
+        classes, objectness, raw = output.tensor_split(
+            (cells * o.classes, cells * (o.classes + o.num)), 1
         )
         raw = raw.reshape(-1, o.side, o.side, o.num, o.coords)
         size = raw[..., 2:4].square() if o.sqrt else raw[..., 2:4]

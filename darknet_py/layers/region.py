@@ -13,6 +13,7 @@ from darknet_py.datafile import Tree
 from darknet_py.heads.region import RegionDecoder, RegionOptions
 from darknet_py.hierarchy import read_named_tree
 from darknet_py.layers.base import Head, Shape, Site, as_array, image, place
+from darknet_py.trees import multiply_paths, softmax_groups
 
 
 class Region(Head):
@@ -102,8 +103,7 @@ class Region(Head):
 
     def _softmax_groups(self, classes: Tensor) -> Tensor:
         assert self.tree is not None
-        sizes = [size for _, size in self.tree.groups]
-        return torch.cat([group.softmax(2) for group in torch.split(classes, sizes, 2)], 2)
+        return softmax_groups(classes.movedim(2, -1), self.tree).movedim(-1, 2)
 
     def decode(
         self,
@@ -153,18 +153,3 @@ class Region(Head):
     def row(self) -> str:
         """As region_layer.c:make_region_layer prints it."""
         return "detection"
-
-
-def multiply_paths(shares: Tensor, tree: Tree) -> Tensor:
-    """Each class's share of its group, `(..., classes)`, times those of the classes above it.
-
-    Without a loop over groups, so that a traced program of it stays small.
-    """
-    parents = [*tree.parents, len(tree)]  # past the classes stands a 1, its own parent
-    parents = [len(tree) if parent < 0 else parent for parent in parents]
-    padded = torch.cat([shares, torch.ones_like(shares[..., :1])], -1)
-    products, above = shares, parents[:-1]
-    while any(parent < len(tree) for parent in above):
-        products = products * padded[..., torch.tensor(above, device=shares.device)]
-        above = [parents[parent] for parent in above]
-    return products

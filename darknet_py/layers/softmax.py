@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from darknet_py.hierarchy import read_named_tree
 from darknet_py.layers.base import Layer, Shape, Site, flat
 from darknet_py.options import LayerOptions, key
+from darknet_py.trees import softmax_groups
 
 
 @dataclass(frozen=True)
@@ -65,10 +65,8 @@ class Softmax(Layer):
         count, groups = scores.shape[1], self.options.groups
         if self.tree is None:
             return scores.view(-1, groups, count // groups).softmax(2).view(-1, count)
-        parts = [scores[:, start : start + size].softmax(1) for start, size in self.tree.groups]
         # PARITY: values past the tree's classes stay 0 (C: softmax_layer.c).
-        beyond = count - sum(size for _, size in self.tree.groups)
-        return F.pad(torch.cat(parts, 1), (0, beyond))
+        return F.pad(softmax_groups(scores, self.tree), (0, count - len(self.tree)))
 
     def row(self) -> str:
         """As softmax_layer.c:make_softmax_layer prints it."""
