@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,7 +66,7 @@ def quantize(model: Any, metadata: Metadata, pictures: Sequence[Path]) -> Any:
     shape = Shape(*metadata.input)
     data = nncf.Dataset(pictures, lambda path: fit_picture(path, shape, metadata.fit))
     nncf.set_log_level(logging.ERROR)
-    with contextlib.redirect_stdout(sys.stderr if sys.stderr.isatty() else open(os.devnull, "w")):
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):  # progress bars
         return nncf.quantize(
             model,
             data,
