@@ -17,7 +17,8 @@ LEVELS = [
     {"cfg", "files", "dialect", "replacing"},
     {"datafile", "options"},
     {"boxes", "results", "image", "shape", "activations", "batchnorm", "schedule", "augment"},
-    {"pictures", "draw", "anchors", "hierarchy", "trees", "antialiasing", "binary", "gemm", "window", "heads"},
+    {"pictures", "draw", "anchors", "hierarchy", "trees", "heads"}
+    | {"antialiasing", "binary", "gemm", "window"},
     {"layers.base"},
     {"layers"},
     {"layers.__init__"},
@@ -29,7 +30,8 @@ LEVELS = [
     {"cli", "doctor", "__init__", "__main__"},
 ]
 TORCH_FREE = ["", ".cfg", ".options", ".dialect", ".boxes", ".image", ".results", ".datafile",
-              ".files", ".cli"]  # fmt: skip
+              ".files", ".cli", ".runtime.onnx", ".runtime.openvino", ".runtime.detector",
+              ".runtime.classifier"]  # fmt: skip
 # Layers that are made of other layers.
 COMPOSED = {
     "crnn",

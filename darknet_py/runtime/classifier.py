@@ -52,7 +52,9 @@ class ModelClassifier(Scorer):
             known = ", ".join(get_args(Fit))
             raise DarknetError(f"preprocess must be one of {known}, got {preprocess!r}")
         self.model, self.metadata = model, metadata
-        self.classes = self.channels = len(metadata.names)
+        self.classes = len(metadata.names)
+        last = metadata.cfg.rpartition("\n[")[2]
+        self.channels = 0 if last.startswith("cost]") else self.classes
         self.names = list(metadata.names) if names is None else fit_names(names, self.classes)
         parents = metadata.tree
         self.tree = make_tree([""] * len(parents), parents) if parents else None
