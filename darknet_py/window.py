@@ -63,6 +63,9 @@ class Window:
     def max(self, x: Tensor) -> Tensor:
         """The largest value of each window of `(batch, c, h, w)`."""
         before, odd = divmod(self.padding, 2)
+        if min(x.shape[2:]) < self.size - before:  # OpenVINO wants no window larger than its image
+            x = F.pad(x, (before, before + odd) * 2, value=-math.inf)
+            return F.max_pool2d(x, self.size, (self.stride_y, self.stride_x))
         excess = max(before + odd - self.size // 2, 0)  # torch pads by half a window at most
         if excess:
             x = F.pad(x, (excess,) * 4, value=-math.inf)

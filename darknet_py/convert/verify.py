@@ -118,9 +118,24 @@ def open_runner(path: Path, metadata: Metadata) -> Run:
     return lambda inputs: list(session.run(None, dict(zip(names, inputs, strict=True))))
 
 
-@torch.inference_mode()
+def original_runner(network: Network, metadata: Metadata) -> Run:
+    """The same for `network` itself; `--head nms` gives boxes, scores and objectness."""
+    folded = fold(network, keep_batchnorm=True)
+    program = Program(folded, "raw" if metadata.head == "raw" else "boxes")
+
+    @torch.inference_mode()
+    def run(inputs: Sequence[np.ndarray]) -> Arrays:
+        return [value.numpy() for value in program(*(torch.from_numpy(a) for a in inputs))]
+
+    return run
+
+
 def compare(
-    network: Network, run: Run, inputs: Sequence[np.ndarray], metadata: Metadata
+    network: Network,
+    run: Run,
+    inputs: Sequence[np.ndarray],
+    metadata: Metadata,
+    original: Run | None = None,
 ) -> Difference:
     """The largest differences over all `inputs`, each the input of one run.
 
@@ -129,17 +144,16 @@ def compare(
         run: the converted model.
         inputs: float32 `(batch, ...)` each.
         metadata: of the converted model: which outputs it has.
+        original: runs the original; None: `original_runner`.
     """
-    raw = metadata.head == "raw"
-    reference = Program(fold(network, keep_batchnorm=True), "raw" if raw else "boxes")
+    original = original or original_runner(network, metadata)
     worst = {} if metadata.head == "nms" else dict.fromkeys(metadata.outputs, 0.0)
     total = Difference({})
     for x in inputs:
-        states = first_states(reference.network, torch.from_numpy(x))
+        states = first_states(network, torch.from_numpy(x))
         ours = theirs = [state.numpy() for state in states]
         for _ in range(STEPS if states else 1):
-            results = reference(torch.from_numpy(x), *(torch.from_numpy(a) for a in ours))
-            expected = [value.numpy() for value in results]
+            expected = original([x, *ours])
             actual = run([x, *theirs])
             count = len(expected) - len(ours)
             for name, a, b in zip(worst, expected, actual, strict=False):

@@ -52,7 +52,7 @@ class Detection(Head):
         if not self.options.softmax:
             return x
         classes = self.options.side**2 * self.classes
-        scores = x[:, :classes].reshape(len(x), -1, self.classes).softmax(2)
+        scores = x[:, :classes].reshape(x.shape[0], -1, self.classes).softmax(2)
         return torch.cat([scores.flatten(1), x[:, classes:]], 1)
 
     def decode(self, output: Tensor, image: Shape, thresh: float, hier: float) -> Detections:

@@ -33,7 +33,7 @@ class GaussianYolo(YoloHead):
     def forward(self, *inputs: Tensor) -> Tensor:
         """Squash and stretch."""
         x = image(inputs[0])
-        raw = x.reshape(len(x), len(self.mask), self.entries, *x.shape[2:])
+        raw = x.reshape(x.shape[0], len(self.mask), self.entries, *x.shape[2:])
         smooth, scale = raw.sigmoid(), self.options.scale_x_y
         centre = smooth[:, :, 0:3:2]
         if scale != 1:

@@ -65,7 +65,7 @@ class Region(Head):
     def forward(self, *inputs: Tensor) -> Tensor:
         """Squash."""
         x = image(inputs[0])
-        values = x.reshape(len(x), self.options.num, self.entries, *x.shape[2:])
+        values = x.reshape(x.shape[0], self.options.num, self.entries, *x.shape[2:])
         squashed = self._squash_raw(values) if self.interleaved else self._squash(values)
         if self.interleaved:
             squashed = squashed.permute(0, 3, 4, 1, 2)
