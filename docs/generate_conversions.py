@@ -234,8 +234,8 @@ def table(results: dict[str, dict[str, float | str]]) -> str:
     lines = [
         "# Every cfg in every format",
         "",
-        "Written by `docs/generate_conversions.py`. Each of the networks that the two forks come",
-        "with was converted with random weights, and run on three samples of noise",
+        "Written by `docs/generate_conversions.py`. Each network below, of those that the two forks",
+        "come with, was converted with random weights, and run on three samples of noise",
         "(recurrent networks: three steps). A number is the largest difference of any value of any",
         "output from the network in PyTorch, over the value's size where that is above 1; the",
         "tolerance is 1e-4. 0 means equal bit for bit. ONNX has the boxes of all heads as outputs.",
@@ -260,6 +260,7 @@ def table(results: dict[str, dict[str, float | str]]) -> str:
 def show(value: float | str, notes: dict[str, int]) -> str:
     """A cell: a difference, or the number of the note that says why there is none."""
     if isinstance(value, str):
+        value = re.sub(r"^\S*/", "", value)  # where the cfg lay
         return f"no ({notes.setdefault(value, len(notes) + 1)})" if value else ""
     if value == 0:
         return "0"
@@ -293,8 +294,13 @@ def main(words: Sequence[str] | None = None) -> int:
             row |= run_alone(path, dialect, missing)
             print(name, {k: v if isinstance(v, str) else f"{v:.1e}" for k, v in row.items()})
             args.cache.write_text(json.dumps(results, indent=1))
-    results = {name: results[name] for name, _, _ in cfgs() if results.get(name)}
-    (ROOT / "docs" / "conversions.md").write_text(table(results), encoding="utf-8")
+    every = [name for name, _, _ in cfgs()]
+    results = {name: results[name] for name in every if results.get(name)}
+    page = table(results)
+    if len(results) < len(every):
+        count = f"{len(results)} of {len(every)} cfgs"
+        page += f"\nMeasured so far: {count}, and of those the filled cells.\n"
+    (ROOT / "docs" / "conversions.md").write_text(page, encoding="utf-8")
     return 0
 
 
