@@ -234,7 +234,7 @@ def table(results: dict[str, dict[str, float | str]]) -> str:
     lines = [
         "# Every cfg in every format",
         "",
-        "Written by `docs/generate_conversions.py`. Each network below, of those that the two forks",
+        "Written by `docs/generate_conversions.py`. Each network below, of those the two forks",
         "come with, was converted with random weights, and run on three samples of noise",
         "(recurrent networks: three steps). A number is the largest difference of any value of any",
         "output from the network in PyTorch, over the value's size where that is above 1; the",
