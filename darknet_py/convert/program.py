@@ -69,9 +69,7 @@ class Program(nn.Module):
 
 def join(network: Network, outputs: list[Tensor], image: Shape) -> tuple[Tensor, Tensor, Tensor]:
     """Boxes, scores and objectness of all heads, one after the other."""
-    parts = [
-        head.dense(output, image) for head, output in zip(network.heads, outputs, strict=True)
-    ]
+    parts = [head.dense(output, image) for head, output in zip(network.heads, outputs, strict=True)]
     classes = max(scores.shape[2] for _, _, scores in parts)
     scores = [
         s if s.shape[2] == classes else nn.functional.pad(s, (0, classes - s.shape[2]))
