@@ -91,8 +91,8 @@ def export(program: Program, metadata: Metadata, options: Options) -> Any:
             raise DarknetError(f"{metadata.cfg_path}: ONNX cannot hold it: {reason}") from None
     assert exported is not None
     model = exported.model
-    shape = model.graph.inputs[0].shape
-    if shape is not None and isinstance(shape[0], int):
+    sides = model.graph.inputs[0].shape
+    if sides is not None and isinstance(sides[0], int):
         raise DarknetError(f"{metadata.cfg_path}: PyTorch's exporter does not keep the batch open")
     _rename(model, network)
     return model
