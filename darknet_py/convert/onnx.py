@@ -91,8 +91,8 @@ def export(program: Program, metadata: Metadata, options: Options) -> Any:
             raise DarknetError(f"{metadata.cfg_path}: ONNX cannot hold it: {reason}") from None
     assert exported is not None
     model = exported.model
-    sides = model.graph.inputs[0].shape
-    if sides is not None and isinstance(sides[0], int):
+    first_axes: Any = model.graph.inputs[0].shape
+    if isinstance(first_axes[0], int):
         raise DarknetError(f"{metadata.cfg_path}: PyTorch's exporter does not keep the batch open")
     _rename(model, network)
     return model
