@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -113,6 +113,36 @@ class Site:
         return self.input
 
 
+@dataclass(frozen=True)
+class Step:
+    """What a loss may know of the iteration it belongs to.
+
+    `seen` counts the images seen, this mini-batch's included; `iteration` the updates made;
+    `batch` the images of this mini-batch; `image` is the network's present input; `outputs` are
+    those of the layers so far.
+    """
+
+    seen: int
+    iteration: int
+    batch: int
+    image: Shape
+    outputs: Sequence[Tensor]
+    random: np.random.Generator
+
+
+@dataclass
+class Delta:
+    """What a loss gives: a step direction for its layer's input, and figures to print.
+
+    `values` has the shape of the layer's input and is minus the gradient, summed over the samples
+    (C: l.delta); `cost` is C's *l.cost; `figures` is what C prints of this head.
+    """
+
+    values: Tensor
+    cost: float | Tensor
+    figures: dict[str, float] = field(default_factory=dict)
+
+
 class Layer(nn.Module):
     """One section of a cfg as a function of the outputs it reads.
 
@@ -144,6 +174,19 @@ class Layer(nn.Module):
     def forward(self, *inputs: Tensor) -> Tensor:
         """The layer's output."""
         raise NotImplementedError(type(self).__name__)
+
+    def delta(
+        self, inputs: Sequence[Tensor], output: Tensor, truth: Tensor, step: Step
+    ) -> Delta | None:
+        """The layer's own loss; None: it has none.
+
+        Args:
+            inputs: what `forward` took.
+            output: what it gave.
+            truth: `(batch, n)`, each sample in C's order (boxes, one-hot classes, ...).
+            step: where in the training this is.
+        """
+        return None
 
     def arrays(self) -> Iterator[tuple[str, Tensor]]:
         """The (name, tensor) pairs a .weights file holds for this layer, in file order."""
