@@ -11,13 +11,16 @@ from __future__ import annotations
 import codecs
 import os
 import warnings
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from darknet_py.errors import CfgError, DarknetWarning
+
+FILE_KEYS = ("tree", "map")
+"""The keys whose values are files that a network needs beside its cfg."""
 
 _BLANKS = str.maketrans("", "", " \t\r\n\0")
 _TEXT_LIMIT = 16 * 2**20
@@ -44,6 +47,8 @@ class Section:
     entries: tuple[Entry, ...]
     path: str
     line: int
+    files: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    """The texts of files that it names, where the model brings them along."""
 
     @cached_property
     def options(self) -> dict[str, Entry]:
@@ -192,3 +197,23 @@ def find_file(name: str, named_in: str | os.PathLike[str]) -> Path:
     folder = Path(named_in).parent
     candidates = [Path(name), folder / name, folder / ".." / name]
     return next((path for path in candidates if path.is_file()), candidates[0])
+
+
+def read_files(sections: Iterable[Section]) -> dict[str, str]:
+    """The texts of all files that `sections` name and that are here, by those names."""
+    texts: dict[str, str] = {}
+    for section in sections:
+        for name in (section.options[key].value for key in FILE_KEYS if key in section.options):
+            if name is None:
+                continue
+            path = find_file(name, section.path)
+            if name in section.files:
+                texts[name] = section.files[name]
+            elif path.is_file():
+                texts[name] = read_text(path)
+    return texts
+
+
+def bring_files(sections: Iterable[Section], texts: Mapping[str, str]) -> list[Section]:
+    """`sections` with the texts of the files that they name."""
+    return [replace(section, files=texts) for section in sections]

@@ -117,8 +117,10 @@ def read_data(path: PathName) -> DataFile:
     return DataFile(name, tuple(entries))
 
 
-def read_tree(path: PathName) -> Tree:
+def read_tree(path: PathName, text: str | None = None) -> Tree:
     """Read a .tree file: lines of `name parent`, where parent counts lines from 0, or is -1.
+
+    `text` is its content, where that is known already.
 
     Raises:
         CfgError: the file cannot be opened or is empty, a line has no parent number, or one
@@ -127,7 +129,7 @@ def read_tree(path: PathName) -> Tree:
     """
     names: list[str] = []
     parents: list[int] = []
-    for node, line in enumerate(_lines(path)):
+    for node, line in enumerate(_lines(path) if text is None else _split(text)):
         name, parent = _tree_line(line, node, path)
         names.append(name)
         parents.append(parent)
@@ -164,14 +166,16 @@ def _tree_line(line: str, node: int, path: PathName) -> tuple[str, int]:
     return words[0], parent
 
 
-def read_map(path: PathName) -> tuple[int, ...]:
+def read_map(path: PathName, text: str | None = None) -> tuple[int, ...]:
     """Read a .map file: one class number a line (C: utils.c:read_map).
+
+    `text` is its content, where that is known already.
 
     Raises:
         CfgError: the file cannot be opened, or a line is no number.
     """
     numbers = []
-    for count, line in enumerate(_lines(path), start=1):
+    for count, line in enumerate(_lines(path) if text is None else _split(text), start=1):
         number = _INTEGER.match(line.strip())
         if number is None:
             raise CfgError(f"{os.fspath(path)}:{count}: must be a class number, got {line!r}")
@@ -207,6 +211,10 @@ def _lines(path: PathName, *, printable: bool = False) -> list[str]:
             text = data.decode("latin-1")
     else:
         text = read_text(path)
+    return _split(text)
+
+
+def _split(text: str) -> list[str]:
     lines = [line.rstrip("\r").replace("\0", "") for line in text.split("\n")]
     while lines and not lines[-1].strip():
         lines.pop()

@@ -11,11 +11,15 @@ from darknet_py.datafile import Tree, read_tree
 def read_named_tree(section: Section, name: str | None) -> Tree | None:
     """The tree that the section's key `tree` names; None without one.
 
+    The model may bring the file along.
+
     Raises:
         CfgError: there is no such file, or it is no tree.
     """
     if name is None:
         return None
+    if name in section.files:
+        return read_tree(name, section.files[name])
     path = find_file(name, section.path)
     if not path.is_file():
         message = f"tree={quote(name)} is no file here, beside the cfg or one folder up"

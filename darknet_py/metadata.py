@@ -55,6 +55,8 @@ class Metadata:
     """For each head the anchors it uses, width and height in turn, in the cfg's unit."""
     tree: tuple[int, ...] = ()
     """The parent of each class, -1 at the top; empty without a class tree."""
+    files: tuple[tuple[str, str], ...] = ()
+    """Name and text of each file that the cfg names (tree, map)."""
     folded: bool = True
     """Whether batch norm was folded into the weights: then they cannot go back to Darknet."""
     precision: Literal["fp32", "fp16", "int8"] = "fp32"

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from darknet_py.cfg import format_cfg, parse_cfg
+from darknet_py.cfg import bring_files, format_cfg, parse_cfg, read_files
 from darknet_py.errors import WeightsError
 from darknet_py.network import Network
 
@@ -36,8 +36,12 @@ def array_names(network: Network) -> dict[str, Tensor]:
 
 
 def describe(network: Network) -> dict[str, str]:
-    """Cfg, dialect and weights header as texts, under the keys of `Metadata.to_dict`."""
+    """Cfg, dialect and weights header as texts, under the keys of `Metadata.to_dict`.
+
+    The files that the cfg names go along.
+    """
     return {
+        "darknet_files": json.dumps(list(read_files(network.sections).items())),
         "darknet_cfg": format_cfg(network.sections),
         "darknet_cfg_path": network.sections[0].path,
         "darknet_dialect": network.dialect.name,
@@ -85,8 +89,17 @@ def build_network(
         raise WeightsError(
             f"{path}: carries no cfg: it was not written by darknet-py, so give its .cfg, too"
         )
-    sections = parse_cfg(texts["darknet_cfg"], path)
+    sections = bring_files(parse_cfg(texts["darknet_cfg"], path), _files(texts, path))
     return Network(sections, texts["darknet_dialect"], memory_limit=memory_limit, initialize=False)
+
+
+def _files(texts: Mapping[str, str], path: str) -> dict[str, str]:
+    """The texts of the files that the cfg names."""
+    try:
+        pairs = json.loads(texts.get("darknet_files", "[]"))
+        return {str(name): str(text) for name, text in pairs}
+    except (ValueError, TypeError):
+        raise WeightsError(f"{path}: its metadata darknet_files is damaged") from None
 
 
 def read_named(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, str]]:

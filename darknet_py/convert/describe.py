@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from darknet_py import __version__
-from darknet_py.cfg import format_cfg
+from darknet_py.cfg import format_cfg, read_files
 from darknet_py.errors import DarknetWarning
 from darknet_py.layers.detection import Detection
 from darknet_py.layers.recurrent import Recurrent
@@ -62,6 +62,7 @@ def describe(
         objectness=_objectness(heads),
         anchors=tuple(_anchors(head) for head in heads),
         tree=_tree(network),
+        files=tuple(read_files(network.sections).items()),
         folded=folds and not options.keep_batchnorm,
         precision="int8" if options.int8 else "fp16" if options.half else "fp32",
     )
