@@ -101,6 +101,16 @@ def find_model(name: str) -> Model:
     return found
 
 
+def check_name(word: str) -> None:
+    """Where a word can only be meant as the name of a model, see that there is such a model.
+
+    Raises:
+        DarknetError: there is none.
+    """
+    if word and not set(word) & set("/\\.") and not os.path.exists(word):
+        find_model(word)
+
+
 def locate(name: str | os.PathLike[str]) -> ModelFiles:
     """The files of the model `name`, downloaded where they are not yet in the cache.
 

@@ -1,5 +1,7 @@
 """ONNX files: what they hold, and that three libraries compute the network's own numbers."""
 
+import warnings
+
 import cv2
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from helpers import build, ramp
 from darknet_py.cli import main
 from darknet_py.convert import FORMATS, Options, convert, convert_network, extras, verify
 from darknet_py.convert import onnx as onnx_format
-from darknet_py.errors import DarknetError
+from darknet_py.errors import DarknetError, DarknetWarning
 from darknet_py.metadata import Metadata
 from darknet_py.weights import save_weights
 
@@ -163,6 +165,19 @@ def test_suppression_inside(network, folder):
     assert scores.min() > 0.3
     assert set(class_ids) == {0, 1} and set(batch_ids) == {0, 1}
     assert lines[-1].startswith("detections: ") and ", 0 others," in lines[-1]
+
+
+@pytest.mark.parametrize("kind", ["greedynms", "diounms", "cornersnms", "default"])
+def test_suppression_by_another_rule_is_warned_of(kind, folder):
+    body = BODY.replace("[yolo]", f"[yolo]\nnms_kind={kind}")
+    network = build(body, SHAPE, "alexeyab")
+    options = Options(head="nms", verify=False)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", DarknetWarning)
+        convert_network(network, "onnx", folder / f"{kind}.onnx", options=options)
+    found = [str(w.message) for w in caught if issubclass(w.category, DarknetWarning)]
+    other = kind in ("greedynms", "diounms")  # cornersnms compares the plain IoU in C, too
+    assert [f"nms_kind={kind} lets boxes" in line for line in found] == [True] * other
 
 
 def test_any_size(network, folder):

@@ -309,6 +309,22 @@ def test_an_unknown_name_is_told_its_neighbour():
     assert find_model("yolov4.weights") is models()["yolov4"]
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "detect yolov4-tin dog.jpg",
+        "detect yolov4-tin",
+        "classify yolov4-tin dog.jpg",
+        "convert yolov4-tin --to onnx",
+        "download yolov4-tin",
+    ],
+)
+def test_a_misspelt_name_is_told_its_neighbour_by_every_command(line, capsys):
+    assert main(line.split()) == 1
+    message = "yolov4-tin: is no file and no model that can be downloaded; did you mean "
+    assert capsys.readouterr() == ("", f"darknet-py: {message}yolov4-tiny?\n")
+
+
 @pytest.fixture
 def tiny(ask, monkeypatch):
     """yolov3-tiny with weights that the local server's cache stands for; its folder."""

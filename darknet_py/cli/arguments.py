@@ -142,11 +142,19 @@ class Command:
             else:
                 value = words.pop(0) if words else None
             if argument.required and not value:
+                self._check_name(args)
                 raise UsageError(f"{argument.name.upper()} is missing (usage: {self.usage})")
             setattr(args, argument.name, value)
         if words:
             raise UsageError(f"{words[0]!r} is one word too many (usage: {self.usage})")
         self._check_order(args)
+
+    def _check_name(self, args: argparse.Namespace) -> None:
+        """A misspelt model in the place of the cfg leaves too few words."""
+        from darknet_py.download import check_name
+
+        if any(argument.in_model for argument in self.arguments):
+            check_name(getattr(args, "cfg", None) or "")
 
     def _check_order(self, args: argparse.Namespace) -> None:
         """A file whose ending belongs to another place: the order is wrong, or one is missing."""
@@ -155,6 +163,7 @@ class Command:
             if argument.required and argument.name in ENDINGS.values() and isinstance(word, str):
                 kind = ENDINGS.get(PurePath(word).suffix.lower(), argument.name)
                 if kind != argument.name:
+                    self._check_name(args)
                     raise UsageError(
                         f"{word} stands in the place of {argument.name.upper()} "
                         f"(usage: {self.usage})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from darknet_py.cli.flags import DIALECT, NAMES
 from darknet_py.cli.model import classifier_names, detector_names, resolve
 from darknet_py.convert import FORMATS, Options, check_target, convert_network, target_name
 from darknet_py.datafile import read_data
-from darknet_py.download import is_name
+from darknet_py.download import check_name, is_name
 
 if TYPE_CHECKING:
     from darknet_py.network import Network
@@ -25,6 +26,8 @@ def _convert(args: Namespace) -> int:
     check_target(path, args.force)
     if args.weights is None and is_name(args.cfg):
         use_name(args)
+    if args.weights is None:
+        check_name(args.cfg)
     weights = None if args.weights is None else resolve(args.weights)
     from darknet_py.convert.source import read_source
 
@@ -42,12 +45,13 @@ def _convert(args: Namespace) -> int:
         image=None if args.image is None else resolve(args.image),
         thresh=args.thresh,
         nms=args.nms,
-        report=lambda line: print(line, flush=True),
+        report=(lambda line: None) if args.quiet else partial(print, flush=True),
     )
     if args.names or args.data or not names:
         names = _names(network, args)
     convert_network(network, args.to, path, names=names, force=args.force, options=options)
-    print(f"{path}: {path.stat().st_size:,} bytes")
+    if not args.quiet:
+        print(f"{path}: {path.stat().st_size:,} bytes")
     return 0
 
 
@@ -101,6 +105,7 @@ CONVERT = Command(
         Flag("no-verify", "do not run and compare the result"),
         Flag("image", "the picture to compare on (default: one of the package's)", file_name),
         Flag("force", "replace a file that exists"),
+        Flag("quiet", "print nothing but errors and warnings"),
         DIALECT,
         NAMES,
         Flag("data", "the .data file that says where the names are", file_name),

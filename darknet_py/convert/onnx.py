@@ -16,7 +16,7 @@ from darknet_py.convert.describe import state_names
 from darknet_py.convert.extras import extra
 from darknet_py.convert.nms import add_nms
 from darknet_py.convert.program import Program, first_states, fold
-from darknet_py.errors import DarknetError
+from darknet_py.errors import DarknetError, DarknetWarning
 from darknet_py.network import Network
 
 if TYPE_CHECKING:
@@ -105,6 +105,12 @@ def _check(network: Network, metadata: Metadata) -> None:
         )
     if metadata.states and metadata.head == "nms":
         raise DarknetError(f"{metadata.cfg_path}: --head nms is not for recurrent networks")
+    if metadata.head == "nms" and metadata.nms_kind in ("greedynms", "diounms"):
+        message = (
+            f"{metadata.cfg_path}: nms_kind={metadata.nms_kind} lets boxes whose centres lie apart "
+            "overlap more; --head nms compares the plain IoU, and may keep fewer"
+        )
+        warnings.warn(message, DarknetWarning, stacklevel=2)
 
 
 def _free_sides(network: Network) -> dict[int, Any]:

@@ -211,7 +211,7 @@ def _candidates(network: Network, arrays: Arrays, metadata: Metadata) -> Detecti
 
 
 def _suppressed(found: Detections, metadata: Metadata) -> Detections:
-    kind = "default" if metadata.head == "nms" else metadata.nms_kind
+    kind = "default" if metadata.head == "nms" else metadata.nms_kind  # as the graph has it
     return suppress(found, metadata.nms, kind, metadata.beta_nms)
 
 
