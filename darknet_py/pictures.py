@@ -47,7 +47,7 @@ def fit_picture(picture: Picture, shape: Shape, fit: Fit) -> np.ndarray:
     Raises:
         ImageError: it cannot be read, or has not the network's channels.
     """
-    pixels = images.to_float(read_picture(picture, shape.channels))
+    pixels = read_picture(picture, shape.channels)  # bytes become floats while they are resized
     if fit == "letterbox":
         pixels = images.letterbox(pixels, shape.width, shape.height)
     elif fit == "squash":

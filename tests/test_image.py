@@ -396,3 +396,20 @@ def test_the_installed_c_program_sees_the_same_bits(tmp_path):
         if function:
             image = function(image, *rest)
         np.testing.assert_array_equal(image, expected[str(number)], f"{path.name} {name} {rest}")
+
+
+@pytest.mark.parametrize(
+    "old, new", [((90, 135), (61, 61)), ((300, 31), (64, 400)), ((9, 7), (5, 8))]
+)
+def test_bytes_are_resized_as_their_floats_are(old, new):
+    image = pixels(*old)
+    assert np.array_equal(resize(image, *new), resize(to_float(image), *new))
+    assert np.array_equal(letterbox(image, *new), letterbox(to_float(image), *new))
+
+
+def test_two_threads_make_the_same_picture(monkeypatch):
+    image = noise(300, 450)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    one = resize(image, 416, 333)
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    assert np.array_equal(resize(image, 416, 333), one)
