@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from darknet_py.cfg import Section
+from darknet_py.gradients import with_gradient
 
 Activation = Callable[[Tensor], Tensor]
 """Any shape in, the same out; the normalize_channels family takes `(batch, channels, ...)`."""
@@ -55,7 +56,7 @@ def selu(x: Tensor) -> Tensor:
 def gelu(x: Tensor) -> Tensor:
     """The tanh form of gelu with C's rounded constants."""
     # PARITY: .797885 and .035677 (C: activations.h:gelu_activate).
-    return 0.5 * x * (1 + torch.tanh(0.797885 * x + 0.035677 * x**3))
+    return with_gradient("gelu", x, 0.5 * x * (1 + torch.tanh(0.797885 * x + 0.035677 * x**3)))
 
 
 def swish(x: Tensor) -> Tensor:
@@ -87,7 +88,7 @@ def stair(x: Tensor) -> Tensor:
 
 def hardtan(x: Tensor) -> Tensor:
     """The input clamped to [-1, 1]."""
-    return x.clamp(-1, 1)
+    return F.hardtanh(x)
 
 
 def lhtan(x: Tensor) -> Tensor:
@@ -98,19 +99,27 @@ def lhtan(x: Tensor) -> Tensor:
 def normalize_channels(x: Tensor) -> Tensor:
     """Relu divided by its sum over channels plus 1e-4."""
     positive = F.relu(x)
-    return positive / (1e-4 + positive.sum(1, keepdim=True))
+    out = positive / (1e-4 + positive.sum(1, keepdim=True))
+    return with_gradient("normalize_channels", x, out)
 
 
 def normalize_channels_softmax(x: Tensor) -> Tensor:
     """`e^x / (1e-4 + sum over channels of e^x)`."""
     exponents = x.exp()
-    return exponents / (1e-4 + exponents.sum(1, keepdim=True))
+    out = exponents / (1e-4 + exponents.sum(1, keepdim=True))
+    return with_gradient("normalize_channels_softmax", x, out)
 
 
 def normalize_channels_softmax_maxval(x: Tensor) -> Tensor:
     """As normalize_channels_softmax, with the largest channel subtracted first."""
     exponents = (x - x.amax(1, keepdim=True)).exp()
-    return exponents / (1e-4 + exponents.sum(1, keepdim=True))
+    out = exponents / (1e-4 + exponents.sum(1, keepdim=True))
+    return with_gradient("normalize_channels_softmax", x, out)
+
+
+def revleaky(x: Tensor) -> Tensor:
+    """Leaky, whose gradient is divided by the slope in place of being multiplied."""
+    return with_gradient("revleaky", x, leaky(x))
 
 
 ACTIVATIONS: dict[str, Activation] = {
@@ -132,7 +141,7 @@ ACTIVATIONS: dict[str, Activation] = {
     "relie": relie,
     "relu": F.relu,
     "relu6": F.relu6,
-    "revleaky": leaky,
+    "revleaky": revleaky,
     "selu": selu,
     "stair": stair,
     "swish": swish,

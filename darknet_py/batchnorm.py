@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,9 @@ _INSIDE = {"inside": 1e-5, "opencv": 1e-6}
 
 
 class BatchNormalizer(nn.Module):
-    """`scales * (x - rolling_mean) / deviation + biases`, per channel (inference).
+    """`scales * (x - mean) / deviation + biases`, per channel.
+
+    The mean and the deviation are the rolling ones, or while training those of the mini-batch.
 
     The deviation is `sqrt(rolling_variance) + 1e-6` or `sqrt(rolling_variance + 1e-5)`, as the
     dialect says. Source: Ioffe & Szegedy 2015; C: batchnorm_layer.c, blas.c:normalize_cpu.
@@ -31,17 +33,42 @@ class BatchNormalizer(nn.Module):
     def __init__(self, channels: int, dialect: Dialect) -> None:
         super().__init__()
         self.epsilon: Literal["outside", "inside", "opencv"] = dialect.batchnorm_epsilon
+        self.sample_variance = dialect.batchnorm_variance == "sample"
         self.scales = nn.Parameter(torch.empty(channels))
         self.register_buffer("rolling_mean", torch.empty(channels))
         self.register_buffer("rolling_variance", torch.empty(channels))
 
     def forward(self, x: Tensor, biases: Tensor | None) -> Tensor:
         """`x`: `(batch, channels, ...)`; returns its shape."""
+        if self.training:
+            return self._learn(x, biases)
         variance, epsilon = self.rolling_variance, _INSIDE.get(self.epsilon, 0.0)
         if self.epsilon == "outside":
             # PARITY: sqrt(variance) + 1e-6 (C: blas.c:normalize_cpu), written as a variance.
             variance = (variance.double().sqrt() + 1e-6).square().to(variance.dtype)
         return F.batch_norm(x, self.rolling_mean, variance, self.scales, biases, eps=epsilon)
+
+    def _learn(self, x: Tensor, biases: Tensor | None) -> Tensor:
+        """Normalise by the mini-batch and let the rolling values follow it by a hundredth."""
+        if x.numel() == x.shape[1]:
+            return self._learn_one(x, biases)
+        if self.sample_variance:
+            biases = torch.zeros_like(self.scales) if biases is None else biases
+            out: Tensor = SampleNorm.apply(  # type: ignore[no-untyped-call]
+                x, self.scales, biases, self.rolling_mean, self.rolling_variance
+            )
+            return out
+        mean, variance = self.rolling_mean, self.rolling_variance
+        return F.batch_norm(x, mean, variance, self.scales, biases, True, 0.01, 1e-5)
+
+    def _learn_one(self, x: Tensor, biases: Tensor | None) -> Tensor:
+        """One value for each channel has no variance; C gives nan (pjreddie) or the bias."""
+        with torch.no_grad():
+            self.rolling_mean.lerp_(x.flatten(), 0.01)
+            self.rolling_variance.mul_(0.99)
+        shape = (1, -1, *[1] * (x.dim() - 2))
+        out = torch.zeros_like(x) * self.scales.view(shape)
+        return out if biases is None else out + biases.view(shape)
 
     def fold(self, weights: Tensor, biases: Tensor) -> tuple[Tensor, Tensor]:
         """Weights `(channels, ...)` and biases that do both the matrix's work and this one's.
@@ -72,3 +99,42 @@ class BatchNormalizer(nn.Module):
         yield "scales", self.scales
         yield "rolling_mean", self.rolling_mean
         yield "rolling_variance", self.rolling_variance
+
+
+class SampleNorm(torch.autograd.Function):
+    """pjreddie's batch norm of a mini-batch: `(x - mean) / (sqrt(variance) + 1e-6)`.
+
+    The variance divides by N - 1.
+    """
+
+    # PARITY: backward differentiates sqrt(variance + 1e-5) with means over N, not what forward
+    # computed (C: batchnorm_layer.c:backward_batchnorm_layer, blas.c:normalize_delta_cpu).
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        scales: Tensor,
+        biases: Tensor,
+        rolling_mean: Tensor,
+        rolling_variance: Tensor,
+    ) -> Tensor:
+        """Normalise, and let the rolling values follow."""
+        mean, variance = torch.empty_like(rolling_mean), torch.empty_like(rolling_mean)
+        torch.batch_norm_update_stats(x, mean, variance, 1.0)
+        rolling_mean.lerp_(mean, 0.01)
+        rolling_variance.lerp_(variance, 0.01)
+        ctx.save_for_backward(x, scales, mean, variance)
+        squared = (variance.double().sqrt() + 1e-6).square().to(variance.dtype)
+        return F.batch_norm(x, mean, squared, scales, biases, eps=0.0)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """Through values, scales and biases."""
+        x, scales, mean, variance = ctx.saved_tensors
+        deviation = (variance + 1e-5).sqrt()
+        needs = [ctx.needs_input_grad[0], True, True]
+        of_x, of_scales, of_biases = torch.ops.aten.native_batch_norm_backward(
+            gradients[0], x, scales, None, None, mean, 1 / deviation, True, 1e-5, needs
+        )
+        of_scales = of_scales * (deviation / (variance.sqrt() + 1e-6))
+        return of_x, of_scales, of_biases, None, None

@@ -20,6 +20,18 @@ class Dialect:
     batchnorm_epsilon: Literal["outside", "inside"]
     """`sqrt(variance) + 1e-6` (pjreddie, blas.c:normalize_cpu) or `sqrt(variance + 1e-5)`
     (AlexeyAB, blas.c:normalize_cpu)."""
+    batchnorm_variance: Literal["sample", "population"]
+    """Training normalises by the variance over N - 1 (pjreddie, blas.c:variance_cpu) or over N
+    (AlexeyAB, as cuDNN does), and differentiates `sqrt(variance + 1e-5)` in either."""
+    recurrent_keeps_state: bool
+    """Whether the state of an [rnn] outlives a mini-batch of training: pjreddie's GPU code keeps
+    it, AlexeyAB's zeroes it (rnn_layer.c:forward_rnn_layer_gpu)."""
+    batchnorm_layer_learns: bool
+    """Whether a standalone [batchnorm] is updated: AlexeyAB's is (batchnorm_layer.c:
+    update_batchnorm_layer_gpu), pjreddie's has no such function."""
+    multiscale: Literal["table", "factor"]
+    """Sizes of `random=1` (detector.c:train_detector): pjreddie 320 to 608, square; AlexeyAB the
+    cfg's times or over a factor up to 1.4, or up to `random`, in steps of `resize_step`."""
     batchnorm_biases: bool
     """Whether a standalone [batchnorm] keeps biases in the weights file: AlexeyAB does
     (parser.c:save_batchnorm_weights), pjreddie does not."""
@@ -78,6 +90,39 @@ class Dialect:
     surgery_reaches_lstm: bool
     """Whether `reset`, `normalize` and `statistics` take in the parts of an [lstm]: darknet.c,
     AlexeyAB yes, pjreddie no; `denormalize` does in neither."""
+    label_path: Literal["anywhere", "folders"]
+    """How an image's path becomes its label file's: pjreddie replaces `images`, `JPEGImages`,
+    `raw` and the ending wherever they stand first (data.c:fill_truth_detection), AlexeyAB whole
+    folders and the ending at the end (utils.c:replace_image_to_label)."""
+    yolo_spares: Literal["overlap", "likely"]
+    """Which boxes that overlap an object by `ignore_thresh` are not taught to be background:
+    pjreddie's yolo_layer.c all, AlexeyAB's those that score some class above .25
+    (compare_yolo_class)."""
+    yolo_boxes_add_up: bool
+    """Whether the deltas of several objects in one box add up (AlexeyAB, delta_yolo_box) or the
+    last one's stands (pjreddie)."""
+    yolo_first_class_tells: bool
+    """Whether a box counts as taught by the delta of its first class (pjreddie,
+    delta_yolo_class) or by that of the object's class (AlexeyAB)."""
+    labels_before_map: bool
+    """Whether labels are held against `classes` before `map` is looked up: AlexeyAB yes
+    (yolo_layer.c:process_batch, region_layer.c:forward_region_layer), pjreddie never."""
+    truth_values: Literal[5, 6]
+    """Values of a box in the truth: x, y, w, h, class; AlexeyAB's data.c:fill_truth_detection
+    adds the box's track."""
+    detector_view: Literal["placed", "cropped"]
+    """How data.c:load_data_detection varies an image: pjreddie shrinks it to a random aspect and
+    puts it somewhere on grey, AlexeyAB cuts a random window, and knows mosaic, mixup, blur."""
+    least_grid_box: float
+    """The narrowest box, as a part of the image, that [detection]'s truth takes in
+    (data.c:fill_truth_region): pjreddie .005, AlexeyAB .001."""
+    classifier_view: Literal["ratios", "crops"]
+    """Where data.c:load_image_augment_paths cuts: pjreddie may look beyond the image's edges and
+    scales by min_ratio and max_ratio, AlexeyAB stays inside, by min_crop and max_crop."""
+    tag_path: Literal["images", "imgs"]
+    """Where the tags of an image stand (data.c:load_tags_paths)."""
+    stream_jump: int
+    """A stream of text jumps once in so many batches (rnn.c:train_char_rnn): 64 or 10."""
     oneoff: tuple[int, float]
     """How many filters `oneoff` loads, and what it multiplies the start by: darknet.c:oneoff,
     pjreddie 11921 and .1, AlexeyAB 9372 and nothing."""
@@ -86,6 +131,14 @@ class Dialect:
 PJREDDIE = Dialect(
     name="pjreddie",
     batchnorm_epsilon="outside",
+    batchnorm_variance="sample",
+    recurrent_keeps_state=True,
+    yolo_spares="overlap",
+    yolo_boxes_add_up=False,
+    yolo_first_class_tells=True,
+    labels_before_map=False,
+    batchnorm_layer_learns=False,
+    multiscale="table",
     batchnorm_biases=False,
     xnor_groups=True,
     shortcut="sampled",
@@ -105,11 +158,26 @@ PJREDDIE = Dialect(
     classify_leaves=True,
     ops_divide_by_groups=True,
     surgery_reaches_lstm=False,
+    label_path="anywhere",
+    truth_values=5,
+    detector_view="placed",
+    least_grid_box=0.005,
+    classifier_view="ratios",
+    tag_path="images",
+    stream_jump=64,
     oneoff=(11921, 0.1),
 )
 ALEXEYAB = Dialect(
     name="alexeyab",
     batchnorm_epsilon="inside",
+    batchnorm_variance="population",
+    recurrent_keeps_state=False,
+    yolo_spares="likely",
+    yolo_boxes_add_up=True,
+    yolo_first_class_tells=False,
+    labels_before_map=True,
+    batchnorm_layer_learns=True,
+    multiscale="factor",
     batchnorm_biases=True,
     xnor_groups=False,
     shortcut="flat",
@@ -129,6 +197,13 @@ ALEXEYAB = Dialect(
     classify_leaves=False,
     ops_divide_by_groups=False,
     surgery_reaches_lstm=True,
+    label_path="folders",
+    truth_values=6,
+    detector_view="cropped",
+    least_grid_box=0.001,
+    classifier_view="crops",
+    tag_path="imgs",
+    stream_jump=10,
     oneoff=(9372, 1.0),
 )
 DIALECTS = {dialect.name: dialect for dialect in (PJREDDIE, ALEXEYAB)}

@@ -20,6 +20,7 @@ LEVELS = [
     {"pictures", "draw", "anchors", "hierarchy", "trees", "heads"}
     | {"antialiasing", "binary", "gemm", "window"},
     {"layers.base"},
+    {"losses"},
     {"layers"},
     {"layers.__init__"},
     {"memory", "net_options"},

@@ -8,6 +8,8 @@ from torch import Tensor
 
 from darknet_py.activations import get_activation
 from darknet_py.layers.base import Layer, Site
+from darknet_py.operations import Operation, Place
+from darknet_py.operations.addition import Activated
 from darknet_py.options import LayerOptions, key
 
 
@@ -23,6 +25,7 @@ class Activation(Layer):
 
     Options = ActivationOptions
     options: ActivationOptions
+    overwrites = True
 
     def __init__(self, options: ActivationOptions, site: Site) -> None:
         super().__init__(options, site)
@@ -31,6 +34,10 @@ class Activation(Layer):
     def forward(self, *inputs: Tensor) -> Tensor:
         """Activate."""
         return self.activation(inputs[0])
+
+    def lower(self, place: Place) -> Operation:
+        """The function, in place where it can be."""
+        return Activated(self.activation)
 
     def row(self) -> str:
         """As activation_layer.c:make_activation_layer prints it."""

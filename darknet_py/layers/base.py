@@ -13,11 +13,13 @@ from torch import Tensor, nn
 
 from darknet_py.cfg import Section
 from darknet_py.dialect import Dialect
+from darknet_py.operations import Operation, Place, Plain
 from darknet_py.options import LayerOptions
 from darknet_py.shape import Shape as Shape
 
 if TYPE_CHECKING:
     from darknet_py.boxes import Detections
+    from darknet_py.losses.rejection import LabelRejection
 
 
 @dataclass
@@ -119,7 +121,7 @@ class Step:
 
     `seen` counts the images seen, this mini-batch's included; `iteration` the updates made;
     `batch` the images of this mini-batch; `image` is the network's present input; `outputs` are
-    those of the layers so far.
+    those of the layers so far. The rest is [net]'s, and where in the iteration this is.
     """
 
     seen: int
@@ -128,6 +130,15 @@ class Step:
     image: Shape
     outputs: Sequence[Tensor]
     random: np.random.Generator
+    subdivision: int = 0
+    max_batches: int = 0
+    burn_in: int = 0
+    label_smooth_eps: float = 0.0
+    adversarial: bool = False
+    rejection: LabelRejection | None = None
+    """[net]'s filter for bad labels, kept from step to step."""
+    marks: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    """By [yolo] layer: the track and the class each box was taught, `(batch, n h w)`, or -1."""
 
 
 @dataclass
@@ -152,6 +163,8 @@ class Layer(nn.Module):
     """
 
     Options: ClassVar[type[LayerOptions]] = LayerOptions
+    overwrites: ClassVar[bool] = False
+    """Whether its backward pass drops what later readers of its input gave, as C's copies do."""
     in_shape: Shape
     out_shape: Shape
 
@@ -174,6 +187,17 @@ class Layer(nn.Module):
     def forward(self, *inputs: Tensor) -> Tensor:
         """The layer's output."""
         raise NotImplementedError(type(self).__name__)
+
+    def lower(self, place: Place) -> Operation:
+        """What inference runs in this layer's stead (lower/): here its own `forward`.
+
+        Args:
+            place: where it will run.
+        """
+        return Plain(self, place)
+
+    def begin(self, step: Step, truth: Tensor) -> None:
+        """Called before `forward` while training: what depends on iteration, chance or truth."""
 
     def delta(
         self, inputs: Sequence[Tensor], output: Tensor, truth: Tensor, step: Step

@@ -25,6 +25,7 @@ class BatchNorm(Layer):
 
     Options = BatchNormOptions
     options: BatchNormOptions
+    overwrites = True
 
     def __init__(self, options: BatchNormOptions, site: Site) -> None:
         super().__init__(options, site)

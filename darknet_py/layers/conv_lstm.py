@@ -121,7 +121,9 @@ class ConvLSTM(Recurrent):
         h, cell = memory
         x = image(x)
         if self.options.bottleneck:
-            x = self.squash(self.apply_part("wf", torch.cat([h, x], 1)))
+            scale = self.options.time_normalizer
+            back = h if scale == 1 else h.detach() + scale * (h - h.detach())
+            x = self.squash(self.apply_part("wf", torch.cat([back, x], 1)))
         gates = {gate: self.apply_part(f"u{gate}", x) for gate in "figo"}
         if not self.options.bottleneck:
             gates = {gate: value + self.apply_part(f"w{gate}", h) for gate, value in gates.items()}

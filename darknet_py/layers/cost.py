@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from darknet_py.layers.base import Layer, Shape, Site, flat
+from darknet_py.layers.base import Delta, Layer, Shape, Site, Step, flat
+from darknet_py.losses.cost import cost_of
 from darknet_py.options import LayerOptions, key
 
 TYPES = {
@@ -52,6 +54,22 @@ class Cost(Layer):
     def forward(self, *inputs: Tensor) -> Tensor:
         """Zeros: what C leaves in the output where no truth is given."""
         return torch.zeros_like(flat(inputs[0]))
+
+    def delta(
+        self, inputs: Sequence[Tensor], output: Tensor, truth: Tensor, step: Step
+    ) -> Delta | None:
+        """The distance's step direction, times `scale`."""
+        # PARITY: ratio finds a threshold and then puts 0 in its place (C: forward_cost_layer_gpu).
+        options, (x,) = self.options, inputs
+        direction, cost = cost_of(
+            self.cost_type,
+            flat(x),
+            truth.view(output.shape),
+            noobj=options.noobj,
+            thresh=options.thresh,
+            smooth=options.smooth,
+        )
+        return Delta((direction * options.scale).view(x.shape), cost)
 
     def row(self) -> str:
         """As cost_layer.c:make_cost_layer prints it."""

@@ -47,6 +47,7 @@ class CRNN(Recurrent):
 
     Options = CRNNOptions
     options: CRNNOptions
+    forgets = True
 
     def __init__(self, options: CRNNOptions, site: Site) -> None:
         super().__init__(options, site)

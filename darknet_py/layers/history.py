@@ -32,7 +32,7 @@ class History(Recurrent):
     def __init__(self, options: HistoryOptions, site: Site) -> None:
         super().__init__(options, site)
         site.need_image()
-        self.size, self.time_steps = options.history_size, site.time_steps
+        self.size = options.history_size
         if self.size < 1:
             raise site.section.error(
                 f"history_size must be at least 1, got {self.size}", "history_size"
@@ -57,6 +57,8 @@ class History(Recurrent):
         # input stays 0 (C: conv_lstm_layer.c:forward_history_layer).
         if self.time_steps == 1:
             before = torch.zeros_like(before)
+        # PARITY: no gradient goes back in time (C: backward_history_layer_gpu).
+        before = before.detach()
         output = torch.cat([x, before[:, : (self.size - 1) * x.shape[1]]], 1)
         return output, output
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from darknet_py.gradients import PassOn
 from darknet_py.layers.base import Layer
 
 
@@ -21,6 +22,12 @@ class L2Norm(Layer):
         # out_c channels of out_w * out_h pixels, all 0).
         if not self.in_shape.is_image:
             return x
+        if self.training:
+            # PARITY: backward hands the gradient down unchanged (C: backward_l2norm_layer).
+            raw = x.detach()
+            out = raw / raw.square().sum(1, keepdim=True).sqrt()
+            passed: Tensor = PassOn.apply(x, out)  # type: ignore[no-untyped-call]
+            return passed
         return x / x.square().sum(1, keepdim=True).sqrt()
 
     def row(self) -> str:

@@ -31,6 +31,7 @@ class Normalization(Layer):
 
     Options = NormalizationOptions
     options: NormalizationOptions
+    overwrites = True
 
     def __init__(self, options: NormalizationOptions, site: Site) -> None:
         super().__init__(options, site)
@@ -54,7 +55,9 @@ class Normalization(Layer):
         # which is never added, but later taken off (normalization_layer.c).
         sums = sums - squares[:, half : half + 1] if half < x.shape[1] else sums
         norms = self.options.kappa + self.options.alpha * sums
-        return x * norms.pow(-self.options.beta)
+        factors = norms.pow(-self.options.beta)
+        # PARITY: backward takes the norms for constants (C: backward_normalization_layer).
+        return x * (factors.detach() if self.training else factors)
 
     def row(self) -> str:
         """As normalization_layer.c:make_normalization_layer prints it."""

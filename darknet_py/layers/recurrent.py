@@ -14,16 +14,21 @@ from darknet_py.layers.base import Layer, Shape, Site
 class Recurrent(Layer):
     """A layer that is made of parts and remembers.
 
-    A call is one time step of `batch` sequences. What it leaves for the next call lies in the
-    buffers that `memory` names, each `(batch, ...)`; they are no weights and in no state_dict.
-    A batch of another size, or images of another size, start from zero.
+    A call is one time step of `batch` sequences; while training it is `time_steps` of them, the
+    first step of every sequence first, and gradients go back through all of these. What a call
+    leaves for the next one lies in the buffers that `memory` names, each `(batch, ...)`; they are
+    no weights and in no state_dict. A batch of another size, or images of another size, start
+    from zero.
     """
 
     memory: ClassVar[tuple[str, ...]] = ("state",)
+    forgets: bool = False
+    """Whether every mini-batch of training starts from zero."""
     parts: nn.ModuleDict
 
     def __init__(self, options: Any, site: Site) -> None:
         super().__init__(options, site)
+        self.time_steps = site.time_steps
         self.parts = nn.ModuleDict()  # in the order in which C makes and prints them
         for name in self.memory:
             self.register_buffer(name, None, persistent=False)
@@ -45,12 +50,19 @@ class Recurrent(Layer):
         raise NotImplementedError(type(self).__name__)
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """One time step, from the state that the call before left."""
+        """One time step, or all of a mini-batch, from the state that the call before left."""
         (x,) = inputs
-        output, *after = self.step(x, *(self._recall(name, x) for name in self.memory))
-        for name, state in zip(self.memory, after, strict=True):
-            setattr(self, name, state.detach())
-        return output
+        if self.training and self.forgets:
+            self.reset_state()
+        steps = x.chunk(self.time_steps) if self.training else (x,)
+        state = [self._recall(name, steps[0]) for name in self.memory]
+        outputs = []
+        for values in steps:
+            output, *state = self.step(values, *state)
+            outputs.append(output)
+        for name, after in zip(self.memory, state, strict=True):
+            setattr(self, name, after.detach())
+        return torch.cat(outputs) if len(outputs) > 1 else outputs[0]
 
     def _recall(self, name: str, x: Tensor) -> Tensor:
         state: Tensor | None = getattr(self, name)

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from darknet_py.layers.base import Layer, Shape, Site, flat, image
+from darknet_py.operations import Operation, Place, Plain
 from darknet_py.options import LayerOptions, key
 
 
@@ -30,6 +31,7 @@ class Reorg(Layer):
 
     Options = ReorgOptions
     options: ReorgOptions
+    overwrites = True
 
     def __init__(self, options: ReorgOptions, site: Site) -> None:
         super().__init__(options, site)
@@ -81,6 +83,10 @@ class Reorg(Layer):
         if options.reverse:
             return x.reshape(-1, few, height * stride, width * stride)
         return x.reshape(-1, channels * stride**2, height // stride, width // stride)
+
+    def lower(self, place: Place) -> Operation:
+        """Itself, on any layout and precision."""
+        return Plain(self, place, direct=True)
 
     def row(self) -> str:
         """As reorg_layer.c:make_reorg_layer, AlexeyAB's reorg_old_layer.c, print it."""

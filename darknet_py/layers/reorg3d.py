@@ -28,6 +28,7 @@ class Reorg3d(Layer):
 
     Options = Reorg3dOptions
     options: Reorg3dOptions
+    overwrites = True
 
     def __init__(self, options: Reorg3dOptions, site: Site) -> None:
         super().__init__(options, site)

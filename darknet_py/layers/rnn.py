@@ -47,6 +47,7 @@ class RNN(Recurrent):
     def __init__(self, options: RNNOptions, site: Site) -> None:
         super().__init__(options, site)
         self.outputs = options.output
+        self.forgets = not site.dialect.recurrent_keeps_state
         self.hidden = options.output if options.hidden is None else options.hidden
         own = {1: "logistic", 2: "loggy"}.get(options.logistic, options.activation)
         state = Shape(self.hidden, 0, 0)

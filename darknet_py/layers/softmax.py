@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from darknet_py.gradients import PassOn
 from darknet_py.hierarchy import read_named_tree
-from darknet_py.layers.base import Layer, Shape, Site, flat
+from darknet_py.layers.base import Delta, Layer, Shape, Site, Step, flat
+from darknet_py.losses.softmax import cross_entropy
 from darknet_py.options import LayerOptions, key
 from darknet_py.trees import softmax_groups
 
@@ -27,7 +31,8 @@ class SoftmaxOptions(LayerOptions):
 class Softmax(Layer):
     """`e^(x / temperature)` over its sum, in each group.
 
-    Input flattened to `(batch, n)`, output `(batch, n)`.
+    Input flattened to `(batch, n)`, output `(batch, n)`. While training, gradients of later
+    layers reach the input as they are. Its own loss is cross-entropy, whose cost is a sum.
     C: softmax_layer.c:forward_softmax_layer, blas.c:softmax.
     """
 
@@ -61,7 +66,27 @@ class Softmax(Layer):
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """One softmax for each group."""
-        scores = flat(inputs[0]) / self.options.temperature
+        (x,) = inputs
+        if not self.training:
+            return self._shares(x)
+        # PARITY: backward adds what comes from above unchanged (C: backward_softmax_layer).
+        with torch.no_grad():
+            out = self._shares(x)
+        passed: Tensor = PassOn.apply(x, out)  # type: ignore[no-untyped-call]
+        return passed
+
+    def delta(
+        self, inputs: Sequence[Tensor], output: Tensor, truth: Tensor, step: Step
+    ) -> Delta | None:
+        """Truth minus share, unless noloss."""
+        if self.options.noloss:
+            return Delta(torch.zeros_like(inputs[0]), 0.0)
+        masked = self.tree is not None
+        direction, cost = cross_entropy(output, truth.view_as(output), masked=masked)
+        return Delta(direction.view(inputs[0].shape), cost)
+
+    def _shares(self, x: Tensor) -> Tensor:
+        scores = flat(x) / self.options.temperature
         count, groups = scores.shape[1], self.options.groups
         if self.tree is None:
             return scores.view(-1, groups, count // groups).softmax(2).view(-1, count)
