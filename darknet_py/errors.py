@@ -17,5 +17,9 @@ class ImageError(DarknetError):
     """An image that cannot be read or written."""
 
 
+class DataError(DarknetError):
+    """Training data that cannot be used: a list, a label file or what they name."""
+
+
 class DarknetWarning(UserWarning):
     """Something C accepts in silence and that is probably a mistake."""
