@@ -54,7 +54,9 @@ class YoloHeadOptions(LayerOptions):
     objectness_smooth: bool = key(
         "training: the objectness of a matched box is taught its IoU", False, only="alexeyab"
     )
-    iou_normalizer: float = key("training: weight of the box loss", 0.75, only="alexeyab")
+    iou_normalizer: float = key(
+        "training: weight of the box loss", 1.0, only="alexeyab", alexeyab=0.75
+    )
     obj_normalizer: float = key("training: weight of the objectness loss", 1.0, only="alexeyab")
     cls_normalizer: float = key("training: weight of the class loss", 1.0, only="alexeyab")
     delta_normalizer: float = key(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from darknet_py.cfg import Section, find_file, quote
-from darknet_py.datafile import Tree, read_tree
+from darknet_py.datafile import Tree, read_map, read_tree
 
 
 def read_named_tree(section: Section, name: str | None) -> Tree | None:
@@ -20,11 +22,31 @@ def read_named_tree(section: Section, name: str | None) -> Tree | None:
         return None
     if name in section.files:
         return read_tree(name, section.files[name])
+    return read_tree(_named_file(section, "tree", name))
+
+
+def read_named_map(section: Section, name: str | None, classes: int) -> tuple[int, ...] | None:
+    """The head's class of each class of the labels, as the section's key `map` says.
+
+    Raises:
+        CfgError: there is no such file, or it names a class that is not one of `classes`.
+    """
+    if name is None:
+        return None
+    numbers = read_map(_named_file(section, "map", name))
+    for line, number in enumerate(numbers, start=1):
+        if not 0 <= number < classes:
+            message = f"map={quote(name)} names class {number} in line {line}, of {classes} classes"
+            raise section.error(message, "map")
+    return numbers
+
+
+def _named_file(section: Section, key: str, name: str) -> Path:
     path = find_file(name, section.path)
     if not path.is_file():
-        message = f"tree={quote(name)} is no file here, beside the cfg or one folder up"
-        raise section.error(message, "tree")
-    return read_tree(path)
+        message = f"{key}={quote(name)} is no file here, beside the cfg or one folder up"
+        raise section.error(message, key)
+    return path
 
 
 def multiply_down(scores: np.ndarray, tree: Tree, *, leaves_only: bool = False) -> None:

@@ -146,12 +146,14 @@ class Delta:
     """What a loss gives: a step direction for its layer's input, and figures to print.
 
     `values` has the shape of the layer's input and is minus the gradient, summed over the samples
-    (C: l.delta); `cost` is C's *l.cost; `figures` is what C prints of this head.
+    (C: l.delta); `cost` is C's *l.cost; `figures` is what C prints of this head. `raw` is C's
+    l.delta where the layer's backward pass still changes it; None: `values` is.
     """
 
     values: Tensor
     cost: float | Tensor
     figures: dict[str, float] = field(default_factory=dict)
+    raw: Tensor | None = None
 
 
 class Layer(nn.Module):

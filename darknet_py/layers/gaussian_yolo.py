@@ -10,6 +10,7 @@ from darknet_py.boxes import Detections
 from darknet_py.heads.gaussian_yolo import GaussianYoloOptions, decode_gaussian_yolo
 from darknet_py.layers.base import Shape, as_array, image, place
 from darknet_py.layers.yolo_head import YoloHead
+from darknet_py.losses.gaussian_yolo import GaussianYoloLoss
 
 POINTS = {"center": 1, "left_top": 2, "right_bottom": 4}
 """AlexeyAB's numbers of the points, which it prints; an unknown name is the centre."""
@@ -29,6 +30,7 @@ class GaussianYolo(YoloHead):
     options: GaussianYoloOptions
 
     own_entries = 9
+    Loss = GaussianYoloLoss
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Squash and stretch."""

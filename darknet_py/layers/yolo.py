@@ -10,6 +10,8 @@ from darknet_py.boxes import Detections
 from darknet_py.heads.yolo import YoloOptions, decode_yolo
 from darknet_py.layers.base import Shape, Site, as_array, image, place
 from darknet_py.layers.yolo_head import YoloHead
+from darknet_py.losses.yolo import YoloLoss
+from darknet_py.operations import Operation, Owned, Place
 
 
 class Yolo(YoloHead):
@@ -28,6 +30,7 @@ class Yolo(YoloHead):
     options: YoloOptions
 
     own_entries = 5
+    Loss = YoloLoss
 
     def __init__(self, options: YoloOptions, site: Site) -> None:
         super().__init__(options, site)
@@ -46,6 +49,20 @@ class Yolo(YoloHead):
         if scale != 1:
             xy = xy * scale - 0.5 * (scale - 1)
         return torch.cat([xy, wh, rest], 2).view(batch, channels, height, width)
+
+    def lower(self, place: Place) -> Operation:
+        """The same in place, in float32."""
+        return Owned(self._squash)
+
+    def _squash(self, x: Tensor) -> Tensor:
+        values = image(x).view(x.shape[0], len(self.mask), self.entries, -1)
+        if not self.options.new_coords:
+            values[:, :, :2].sigmoid_()
+            values[:, :, 4:].sigmoid_()
+        scale = self.options.scale_x_y
+        if scale != 1:
+            values[:, :, :2].mul_(scale).sub_(0.5 * (scale - 1))
+        return x
 
     def decode(self, output: Tensor, image: Shape, thresh: float, hier: float) -> Detections:
         """The boxes whose objectness is above `thresh`, cell by cell, the anchors inside."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cached_property
 from typing import ClassVar
 
 import torch
@@ -14,7 +16,9 @@ from darknet_py.anchors import (
     read_anchors,
     read_mask,
 )
-from darknet_py.layers.base import Head, Shape, Site
+from darknet_py.hierarchy import read_named_map
+from darknet_py.layers.base import Delta, Head, Shape, Site, Step
+from darknet_py.losses.anchored import AnchorLoss
 
 
 class YoloHead(Head):
@@ -26,6 +30,7 @@ class YoloHead(Head):
 
     options: YoloHeadOptions
     own_entries: ClassVar[int]
+    Loss: ClassVar[type[AnchorLoss]]
 
     def __init__(self, options: YoloHeadOptions, site: Site) -> None:
         super().__init__(options, site)
@@ -44,6 +49,23 @@ class YoloHead(Head):
     def entries(self) -> int:
         """Values of one box."""
         return self.own_entries + self.classes
+
+    @cached_property
+    def loss(self) -> AnchorLoss:
+        """What training computes."""
+        o = self.options
+        class_map = read_named_map(self.section, o.map, o.classes)
+        return self.Loss(o, self.anchors, self.mask, class_map, self.dialect)
+
+    def delta(
+        self, inputs: Sequence[Tensor], output: Tensor, truth: Tensor, step: Step
+    ) -> Delta | None:
+        """C's l.delta, times `delta_normalizer`."""
+        delta = self.loss(output, truth, step, self.index)
+        scale = self.options.delta_normalizer
+        if scale != 1:
+            delta.raw, delta.values = delta.values, delta.values * scale
+        return delta
 
     def by_cell(self, output: Tensor) -> Tensor:
         """The output as `(batch, h, w, n, entries)`."""
