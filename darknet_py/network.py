@@ -147,7 +147,7 @@ class Network(nn.Module):
         Raises:
             DarknetError: `x` is not of the network's channels, or inputs.
         """
-        self._check_input(x)
+        self.check_input(x)
         outputs: list[Tensor] = []
         for layer in self:
             outputs.append(layer(*(x if i < 0 else outputs[i] for i in layer.sources)))
@@ -162,7 +162,7 @@ class Network(nn.Module):
         Raises:
             DarknetError: `x` is not of the network's channels, or inputs.
         """
-        self._check_input(x)
+        self.check_input(x)
         numbers = range(len(self))
         wanted = [self.output_index] if wanted is None else [numbers[i] for i in wanted]
         layers = list(self)[: max(wanted, default=-1) + 1]
@@ -175,7 +175,12 @@ class Network(nn.Module):
                     del outputs[source]
         return [outputs[index] for index in wanted]
 
-    def _check_input(self, x: Tensor) -> None:
+    def check_input(self, x: Tensor) -> None:
+        """Check that `x` is a batch of what the network takes.
+
+        Raises:
+            DarknetError: it is not.
+        """
         dimensions = 4 if self.image.is_image else 2
         if x.dim() != dimensions or x.shape[1] != self.image.channels:
             sides = ", height, width" if self.image.is_image else ""

@@ -18,7 +18,8 @@ LEVELS = [
     {"datafile", "options"},
     {"boxes", "results", "image", "shape", "activations", "batchnorm", "schedule", "augment"},
     {"pictures", "draw", "anchors", "hierarchy", "trees", "heads"}
-    | {"antialiasing", "binary", "gemm", "window"},
+    | {"antialiasing", "binary", "gemm", "operations", "window"},
+    {"layers.step"},
     {"layers.base"},
     {"losses"},
     {"layers"},

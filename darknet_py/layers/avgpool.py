@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from darknet_py.layers.base import Layer, Shape, Site
+from darknet_py.operations import Operation, Place, Plain
 from darknet_py.options import LayerOptions
 
 
@@ -38,6 +39,10 @@ class AvgPool(Layer):
         """The channel means."""
         (x,) = inputs
         return x.mean((2, 3), keepdim=True) if x.dim() == 4 else x[:, :, None, None]
+
+    def lower(self, place: Place) -> Operation:
+        """Itself, on any layout and precision."""
+        return Plain(self, place, direct=True, fresh=True)
 
     def row(self) -> str:
         """As avgpool_layer.c:make_avgpool_layer prints it."""

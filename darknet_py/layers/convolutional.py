@@ -14,6 +14,8 @@ from darknet_py.batchnorm import BatchNormalizer
 from darknet_py.binary import filter_means, mean_signs, signs
 from darknet_py.gemm import convolve_in_order
 from darknet_py.layers.base import Layer, Shape, Site, image
+from darknet_py.operations import Operation, Place, Plain
+from darknet_py.operations.convolution import Convolution
 from darknet_py.options import LayerOptions, key
 
 _UNSHARED = -1000000000
@@ -203,6 +205,18 @@ class Convolutional(Layer):
         stride, padding = (self.stride_y, self.stride_x), self.padding * self.dilation
         convolve = convolve_in_order if self.in_c_order else F.conv2d
         return convolve(x, weights, biases, stride, padding, self.dilation, self.groups)
+
+    def lower(self, place: Place) -> Operation:
+        """One operation with the batch norm folded in; itself where C's order or bits count."""
+        if self.bits or self.in_c_order or self.options.xnor or self.blur is not None:
+            return Plain(self, place)
+        bank = self.bank
+        weights, biases = bank.weights, bank.biases
+        if self.normalized and bank.normalizer is not None:
+            weights, biases = bank.normalizer.fold(weights, biases)
+        padding, stride = [self.padding * self.dilation] * 2, [self.stride_y, self.stride_x]
+        geometry = (padding, stride, [self.dilation] * 2, self.groups)
+        return Convolution(weights, biases, geometry, self.activation, place)
 
     def use_bits(self) -> None:
         """Go on with the weights of now, batch norm folded in; with xnor, with their signs.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from darknet_py.layers.base import Layer, Site
+from darknet_py.operations import Identity, Operation, Place
 from darknet_py.options import LayerOptions, key
 
 
@@ -47,6 +48,10 @@ class Dropout(Layer):
     def forward(self, *inputs: Tensor) -> Tensor:
         """The input itself."""
         return inputs[0]
+
+    def lower(self, place: Place) -> Operation:
+        """Nothing."""
+        return Identity()
 
     def row(self) -> str:
         """As dropout_layer.c:make_dropout_layer prints it."""

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from darknet_py.antialiasing import Blur
 from darknet_py.layers.base import Layer, Shape, Site, image
+from darknet_py.operations import Operation, Place, Plain
 from darknet_py.options import LayerOptions, key
 from darknet_py.window import Window
 
@@ -95,6 +96,10 @@ class MaxPool(Layer):
         missing = -x.shape[1] % self.depth
         x = F.pad(x, (0, 0, 0, 0, 0, missing), value=-math.inf)
         return x.view(x.shape[0], -1, self.depth, *x.shape[2:]).amax(1)
+
+    def lower(self, place: Place) -> Operation:
+        """Itself, on any layout and precision."""
+        return Plain(self, place, direct=not self.depth, fresh=True)
 
     def row(self) -> str:
         """As maxpool_layer.c:make_maxpool_layer prints it."""

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 
 from darknet_py.layers.base import Layer, Shape, Site, flat, image
+from darknet_py.operations import Identity, Operation, Place, Plain
+from darknet_py.operations.joining import Concatenation
 from darknet_py.options import LayerOptions, key
 
 
@@ -68,6 +70,14 @@ class Route(Layer):
         if any(x.dim() == 4 for x in parts):
             parts = [image(x) for x in parts]
         return torch.cat(parts, 1)
+
+    def lower(self, place: Place) -> Operation:
+        """The part of one source as it lies in memory, or several written side by side."""
+        if len(self.sources) == 1 and self.groups == 1:
+            return Identity()
+        if len(self.sources) == 1 or self.groups > 1 or not self.out_shape.is_image:
+            return Plain(self, place, direct=True)
+        return Concatenation(place)
 
     def row(self) -> str:
         """As route_layer.c:make_route_layer and parser.c:parse_route print it."""

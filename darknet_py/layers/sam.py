@@ -8,6 +8,8 @@ from torch import Tensor
 
 from darknet_py.activations import get_activation
 from darknet_py.layers.base import Layer, Shape, Site, image
+from darknet_py.operations import Operation, Place
+from darknet_py.operations.addition import Product
 from darknet_py.options import LayerOptions, key
 
 
@@ -44,6 +46,10 @@ class Sam(Layer):
     def forward(self, *inputs: Tensor) -> Tensor:
         """Multiply and activate."""
         return self.activation(image(inputs[0]) * image(inputs[1]))
+
+    def lower(self, place: Place) -> Operation:
+        """A product."""
+        return Product(self.activation)
 
     def row(self) -> str:
         """As sam_layer.c:make_sam_layer prints it."""

@@ -8,6 +8,8 @@ from torch import Tensor
 
 from darknet_py.activations import get_activation
 from darknet_py.layers.base import Layer, Shape, Site, image
+from darknet_py.operations import Operation, Place
+from darknet_py.operations.addition import Product
 from darknet_py.options import LayerOptions, key
 
 
@@ -52,6 +54,10 @@ class ScaleChannels(Layer):
         """Multiply and activate."""
         factors, scaled = inputs
         return self.activation(image(factors) * image(scaled))
+
+    def lower(self, place: Place) -> Operation:
+        """A product."""
+        return Product(self.activation)
 
     def row(self) -> str:
         """As scale_channels_layer.c:make_scale_channels_layer prints it."""

@@ -8,6 +8,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from darknet_py.layers.base import Layer, Shape, Site, flat, image
+from darknet_py.operations import Operation, Place, Plain
+from darknet_py.operations.joining import Repetition
 from darknet_py.options import LayerOptions, key
 
 
@@ -62,6 +64,12 @@ class Upsample(Layer):
         # that much shorter (blas.c:upsample_cpu), so that columns shift from row to row.
         used = flat(x)[:, : channels * height * width * stride**2]
         return used.reshape(-1, channels, height, stride, width, stride).sum((3, 5))
+
+    def lower(self, place: Place) -> Operation:
+        """Itself; repeated pixels may be written where they are wanted."""
+        if self.reverse or self.options.scale != 1:
+            return Plain(self, place, direct=not self.reverse, fresh=True)
+        return Repetition(self.stride)
 
     def row(self) -> str:
         """As upsample_layer.c:make_upsample_layer prints it."""

@@ -1,0 +1,113 @@
+"""Fast inference: a network's layers folded, fused and laid out for one device."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from darknet_py.layers import Layer
+from darknet_py.lower.plan import Step, plan
+from darknet_py.network import Network
+from darknet_py.operations import Place, Plain, Slot, onednn
+
+
+class Lowered:
+    """A network for inference only; `prepare` makes it.
+
+    `lowered(x)` takes `(batch, channels, height, width)`, float32, RGB from 0 to 1, on any device,
+    and gives the outputs that were asked for, float32, in C's order.
+    """
+
+    def __init__(self, network: Network, steps: list[Step], wanted: list[int], place: Place):
+        self.steps, self.wanted, self.place = steps, wanted, place
+        self._check = network.check_input
+
+    @torch.inference_mode()
+    def __call__(self, x: Tensor) -> list[Tensor]:
+        """The outputs for a batch.
+
+        Raises:
+            DarknetError: `x` is not of the network's channels, or inputs.
+        """
+        self._check(x)
+        outputs = self.run(self.place.to(x))
+        return [y.to(torch.float32).contiguous() for y in outputs]
+
+    def run(self, x: Tensor) -> list[Tensor]:
+        """The same for an input as `Place.to` gives it; outputs of any layout and precision."""
+        outputs, buffers = {-1: x}, dict[int, Tensor]()
+        for step in self.steps:
+            index, target = step.index, step.target
+            if step.written:
+                y = buffers.pop(index)
+                for part in step.parts:
+                    y[:, part.start : part.end].copy_(outputs[part.source])
+                outputs[index] = y
+            elif target is not None:
+                slot = Slot(
+                    buffers, target.index, target.channels, target.start, target.end, self.place
+                )
+                outputs[index] = step.operation(*[outputs[i] for i in step.sources], out=slot)
+            else:
+                outputs[index] = step.operation(*[outputs[i] for i in step.sources])
+            for dead in step.freed:
+                del outputs[dead]
+        return [outputs[i] for i in self.wanted]
+
+    def reset_state(self) -> None:
+        """Forget what recurrent layers remember."""
+        for step in self.steps:
+            if isinstance(step.operation, Plain) and isinstance(step.operation.layer, Layer):
+                step.operation.layer.reset_state()
+
+
+def prepare(
+    network: Network,
+    device: str | torch.device | None = None,
+    dtype: torch.dtype | None = None,
+    *,
+    wanted: Iterable[int] | None = None,
+    every_layer: bool = False,
+    fused: bool | None = None,
+) -> Lowered:
+    """What runs `network` fast, for inference only; the network itself stays as it is.
+
+    Args:
+        network: with its weights; later changes of them do not count.
+        device: where to run; None: where the network is.
+        dtype: float32 (None), bfloat16 or float16; heads and softmax always run in float32.
+        wanted: the layers whose outputs are given; a negative number counts back from the end.
+            None: the heads', or if there are none the last that is no [cost].
+        every_layer: give every layer's output, for comparisons: nothing is fused across layers.
+        fused: use oneDNN's fused convolutions; None: where they are to be had.
+    """
+    here = next((p.device for p in network.parameters()), torch.device("cpu"))
+    there = here if device is None else torch.device(device)
+    kind = dtype or torch.float32
+    can_fuse = there.type == "cpu" and fused is not False and onednn.can_fuse(kind)
+    place = Place(there, kind, can_fuse)
+    numbers = range(len(network))
+    if every_layer:
+        chosen = list(numbers)
+    elif wanted is not None:
+        chosen = [numbers[i] for i in wanted]
+    else:
+        chosen = [head.index for head in network.heads] or [network.output_index]
+    layers = list(network)[: max(chosen, default=-1) + 1]
+    operations = [layer.lower(place) for layer in layers]
+    for operation in operations:
+        if isinstance(operation, Plain):
+            operation.layer = _own(operation.layer, here, there)
+    return Lowered(network, plan(layers, operations, chosen, every_layer), chosen, place)
+
+
+def _own(layer: torch.nn.Module, here: torch.device, there: torch.device) -> torch.nn.Module:
+    """The layer, or a copy of one that remembers, is in training, or is elsewhere."""
+    remembers = type(layer).__dict__.get("reset_state") is not None
+    remembers = remembers or getattr(type(layer), "reset_state", None) is not Layer.reset_state
+    if here == there and not remembers and not layer.training:
+        return layer
+    return copy.deepcopy(layer).eval().to(there)

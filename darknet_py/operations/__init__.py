@@ -1,0 +1,126 @@
+"""What lowered layers run: operations on tensors that may be fused, and written in place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where and how a lowered network runs."""
+
+    device: torch.device
+    dtype: torch.dtype
+    """Of the arrays and of what flows between layers: float32, bfloat16 or float16."""
+    fused: bool
+    """Whether oneDNN's fused convolutions may be used (onednn.py)."""
+
+    def to(self, x: Tensor) -> Tensor:
+        """`x` on this device, in this type; images with the channels last in memory."""
+        image = x.dim() == 4
+        layout = torch.channels_last if image else torch.contiguous_format
+        return x.to(self.device, self.dtype, memory_format=layout)
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Some channels of a concatenation, which the first to write into it allocates."""
+
+    buffers: dict[int, Tensor]
+    index: int
+    channels: int
+    start: int
+    end: int
+    place: Place
+
+    def take(self, batch: int, height: int, width: int) -> Tensor:
+        """The memory of these channels, for maps of this size."""
+        buffer = self.buffers.get(self.index)
+        if buffer is None:
+            buffer = torch.empty(
+                (batch, self.channels, height, width),
+                dtype=self.place.dtype,
+                device=self.place.device,
+                memory_format=torch.channels_last,
+            )
+            self.buffers[self.index] = buffer
+        return buffer[:, self.start : self.end]
+
+    def like(self, x: Tensor) -> Tensor:
+        """The same for a map `(batch, c, h, w)` that is to be written here."""
+        return self.take(x.shape[0], x.shape[2], x.shape[3])
+
+
+class Operation:
+    """A function of tensors, `operation(*inputs)`.
+
+    The planner (lower/plan.py) may set `reuse` before the first call, and call with `out=`, a
+    place in a concatenation.
+    """
+
+    fresh = False
+    """Whether the output is memory of its own, which nothing but the caller holds."""
+    reusable: tuple[int, ...] = ()
+    """The inputs whose memory the output could take, best first."""
+    can_write = False
+    """Whether the call takes `out=`: where to write the output, perhaps a part of some channels."""
+    reuse: int | None = None
+    """The input whose memory the output may take: nobody reads it any more."""
+
+    def __call__(self, *inputs: Tensor, out: Slot | None = None) -> Tensor:
+        """The output."""
+        raise NotImplementedError(type(self).__name__)
+
+    def followed_by(self, addition: Operation) -> Operation | None:
+        """One operation for this one and a sum; None: there is none better than both.
+
+        Its inputs are this one's and then those of the sum that are not this one's output.
+        """
+        return None
+
+
+class Plain(Operation):
+    """A layer's own `forward`.
+
+    It gets float32 tensors in C's order, as it does in training, or with `direct` whatever the
+    layers before give: any layout, any precision.
+    """
+
+    def __init__(
+        self, layer: nn.Module, place: Place, *, direct: bool = False, fresh: bool = False
+    ) -> None:
+        self.layer, self.place, self.direct, self.fresh = layer, place, direct, fresh
+
+    def __call__(self, *inputs: Tensor, out: Slot | None = None) -> Tensor:
+        """The layer's output."""
+        if not self.direct:
+            inputs = tuple(x.to(torch.float32).contiguous() for x in inputs)
+        y: Tensor = self.layer(*inputs)
+        return y
+
+
+class Owned(Operation):
+    """A function that may write into its input: it gets a copy in float32, in C's order."""
+
+    fresh = True
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        self.function = function
+
+    def __call__(self, *inputs: Tensor, out: Slot | None = None) -> Tensor:
+        """The function of the copy."""
+        (x,) = inputs
+        y = x.to(torch.float32).contiguous()
+        return self.function(y.clone() if y.data_ptr() == x.data_ptr() else y)
+
+
+class Identity(Operation):
+    """The input itself."""
+
+    def __call__(self, *inputs: Tensor, out: Slot | None = None) -> Tensor:
+        """The input."""
+        return inputs[0]

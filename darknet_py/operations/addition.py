@@ -1,0 +1,62 @@
+"""Two maps of one size added, and an activation."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from darknet_py import activations
+from darknet_py.activations import Activation
+from darknet_py.operations import Operation, Slot
+from darknet_py.operations.activation import activate
+
+
+class Addition(Operation):
+    """`activation(a + b)`."""
+
+    fresh = can_write = True
+    reusable = (0, 1)
+
+    def __init__(self, activation: Activation) -> None:
+        self.activation = activation
+
+    def __call__(self, *inputs: Tensor, out: Slot | None = None) -> Tensor:
+        """Add and activate."""
+        a, b = inputs
+        if self.activation is activations.linear and out is not None:
+            return torch.add(a, b, out=out.like(a))
+        kept, added = (b, a) if self.reuse == 1 else (a, b)
+        y = kept + added if self.reuse is None else kept.add_(added)
+        return activate(self.activation, y, None if out is None else out.like(y))
+
+
+class Product(Operation):
+    """`activation(a * b)`; `a` holds one factor for each channel, or pixel, or value of `b`."""
+
+    fresh = can_write = True
+    reusable = (1,)
+
+    def __init__(self, activation: Activation) -> None:
+        self.activation = activation
+
+    def __call__(self, *inputs: Tensor, out: Slot | None = None) -> Tensor:
+        """Multiply and activate."""
+        a, b = (x if x.dim() == 4 else x[:, :, None, None] for x in inputs)
+        if self.activation is activations.linear and out is not None:
+            return torch.mul(b, a, out=out.like(b))
+        y = b.mul_(a) if self.reuse == 1 else b * a
+        return activate(self.activation, y, None if out is None else out.like(y))
+
+
+class Activated(Operation):
+    """`activation(x)`."""
+
+    reusable = (0,)
+
+    def __init__(self, activation: Activation) -> None:
+        self.activation = activation
+
+    def __call__(self, *inputs: Tensor, out: Slot | None = None) -> Tensor:
+        """Activate."""
+        (x,) = inputs
+        return self.activation(x) if self.reuse is None else activate(self.activation, x)

@@ -1,0 +1,47 @@
+"""Maps joined along their channels."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from darknet_py.operations import Operation, Place, Slot
+
+
+class Concatenation(Operation):
+    """The inputs one after the other along the channels; sizes are those of the cfg's input.
+
+    The planner makes it `allocate` first and writes what it can into the parts.
+    """
+
+    fresh = True
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+
+    def __call__(self, *inputs: Tensor, out: Slot | None = None) -> Tensor:
+        """Join."""
+        return torch.cat([x if x.dim() == 4 else x[:, :, None, None] for x in inputs], 1)
+
+
+class Repetition(Operation):
+    """Every pixel repeated `stride` times each way."""
+
+    fresh = can_write = True
+
+    def __init__(self, stride: int) -> None:
+        self.stride = stride
+
+    def __call__(self, *inputs: Tensor, out: Slot | None = None) -> Tensor:
+        """Repeat."""
+        (x,) = inputs
+        x = x if x.dim() == 4 else x[:, :, None, None]
+        if out is None:
+            return F.interpolate(x, scale_factor=self.stride)
+        batch, _, height, width = x.shape
+        target = out.take(batch, height * self.stride, width * self.stride)
+        for row in range(self.stride):
+            for column in range(self.stride):
+                target[:, :, row :: self.stride, column :: self.stride].copy_(x)
+        return target
