@@ -166,6 +166,12 @@ def test_a_missing_package_takes_one_line(tmp_path, onnx_files, monkeypatch):
         open_model(onnx_files["raw"])
 
 
+def test_the_name_must_be_one_that_is_read(tmp_path):
+    message = rf"^{tmp_path}/a\.bin: must end in \.xml to be read as openvino$"
+    with pytest.raises(DarknetError, match=message):
+        convert(tmp_path / "a.bin")
+
+
 def test_a_broken_file_is_named(tmp_path):
     (tmp_path / "a.xml").write_text("<net/>")
     with pytest.raises(DarknetError, match=r"a\.xml: OpenVINO does not take it: [^\n]+$"):

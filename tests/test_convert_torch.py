@@ -250,26 +250,42 @@ def test_a_network_that_remembers_is_not_exported(tmp_path):
         convert_network(build(BODY), "exported", tmp_path / "a.pt2", options=Options(half=True))
 
 
-@pytest.mark.parametrize("to", ["torch", "exported"])
+NO_ROOM = {
+    "torch": ".pt",
+    "exported": ".pt2",
+    "onnx": ".onnx",
+    "openvino": ".xml",
+    "safetensors": ".safetensors",
+    "weights": ".weights",
+}
+
+
+@pytest.mark.parametrize("to", NO_ROOM)
 def test_no_room(to, tmp_path):
-    """A limit on the size of files stands in for a full disk."""
+    """A limit on the size of files stands in for a full disk; and what a full disk says."""
+    for package in {"openvino": ("onnx", to), "onnx": (to,), "safetensors": (to,)}.get(to, ()):
+        pytest.importorskip(package, reason=f"needs the package {package}")
     code = f"""
-import resource, signal, sys
+import collections, resource, shutil, signal, sys
 sys.path.insert(0, {str(ROOT / "tests")!r})
 from helpers import build
 from darknet_py.convert import convert_network
 network = build("[connected]\\noutput=2000\\n", shape=(900,))
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
-try:
-    convert_network(network, {to!r}, sys.argv[1])
-except Exception as error:
-    print(type(error).__name__, error)
+full = collections.namedtuple("usage", "total used free")(1 << 20, 1 << 20, 0)
+for usage in (shutil.disk_usage, lambda path: full):
+    shutil.disk_usage = usage
+    try:
+        convert_network(network, {to!r}, sys.argv[1])
+    except Exception as error:
+        print(type(error).__name__, error)
 """
-    path = tmp_path / "a.pt"
+    path = tmp_path / f"a{NO_ROOM[to]}"
     done = subprocess.run(
         [sys.executable, "-c", code, str(path)], capture_output=True, text=True, cwd=ROOT
     )
-    assert done.stdout.startswith(f"DarknetError {path}: cannot be written: "), done
-    assert done.stdout.count("\n") == 1
+    start = f"DarknetError {path}: cannot be written: "
+    assert done.returncode == 0 and done.stdout.startswith(start), done
+    assert done.stdout.splitlines()[1:] == [f"{start}No space left on device"]
     assert list(tmp_path.iterdir()) == []

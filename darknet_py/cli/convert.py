@@ -23,7 +23,7 @@ def _convert(args: Namespace) -> int:
     if args.to is None:
         raise UsageError(f"convert needs --to FORMAT: {', '.join(FORMATS)}")
     path = Path(args.out) if args.out else target_name(args.weights or args.cfg, args.to)
-    check_target(path, args.force)
+    check_target(path, args.force, args.to)
     if args.weights is None and is_name(args.cfg):
         use_name(args)
     if args.weights is None:

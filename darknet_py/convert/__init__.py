@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import os
 import secrets
@@ -18,6 +19,9 @@ from darknet_py.errors import DarknetError
 if TYPE_CHECKING:
     from darknet_py.metadata import Metadata
     from darknet_py.network import Network
+
+FULL = 2**16
+"""With fewer bytes left on a disk it is full."""
 
 HeadKind = Literal["raw", "boxes", "nms"]
 
@@ -69,6 +73,8 @@ class Converter:
     """Whether batch norm is folded into the weights, unless `keep_batchnorm` is set."""
     verifies: bool = False
     """Whether the result is run and compared by `verify`; others prove theirs in `write`."""
+    endings: tuple[str, ...] = ()
+    """What the name must end in, where readers go by it."""
 
     def write(self, network: Network, metadata: Metadata, path: Path, options: Options) -> None:
         """Convert `network` into `path`."""
@@ -77,10 +83,19 @@ class Converter:
 
 
 FORMATS: dict[str, Converter] = {
-    "onnx": Converter("ONNX, for onnxruntime, OpenVINO and OpenCV", ".onnx", "onnx", True, True),
-    "openvino": Converter("OpenVINO's .xml and .bin", ".xml", "openvino", True, True),
-    "safetensors": Converter("named tensors, with the cfg inside", ".safetensors", "safetensors"),
-    "torch": Converter("a state_dict of torch.save", ".pt", "state_dict"),
+    "onnx": Converter(
+        "ONNX, for onnxruntime, OpenVINO and OpenCV", ".onnx", "onnx", True, True, (".onnx",)
+    ),
+    "openvino": Converter("OpenVINO's .xml and .bin", ".xml", "openvino", True, True, (".xml",)),
+    "safetensors": Converter(
+        "named tensors, with the cfg inside",
+        ".safetensors",
+        "safetensors",
+        endings=(".safetensors",),
+    ),
+    "torch": Converter(
+        "a state_dict of torch.save", ".pt", "state_dict", endings=(".pt", ".pth", ".py")
+    ),
     "exported": Converter("a program of torch.export", ".pt2", "exported"),
     "weights": Converter("Darknet's .weights", ".weights", "darknet"),
     "timm": Converter("a state_dict for timm's model of the same network", ".pth", "timm"),
@@ -124,7 +139,7 @@ def convert(
     from darknet_py.convert.source import read_source
 
     path = Path(out) if out is not None else target_name(weights or cfg, to)
-    check_target(path, force)
+    check_target(path, force, to)
     network, found = read_source(cfg, weights, dialect, exact=to == "weights")
     return convert_network(network, to, path, names=names or found, force=force, options=options)
 
@@ -151,7 +166,7 @@ def convert_network(
     from darknet_py.convert.describe import describe
 
     converter, options, path = find_format(to), options or Options(), Path(path)
-    check_target(path, force)
+    check_target(path, force, to)
     if options.standalone and to == "torch":
         check_target(path.with_suffix(".pt" if path.suffix == ".py" else ".py"), force)
     metadata = describe(network, names or (), options, folds=converter.folds)
@@ -175,12 +190,15 @@ def find_format(name: str) -> Converter:
     return FORMATS[name]
 
 
-def check_target(path: Path, force: bool) -> None:
-    """See that `path` may be written.
+def check_target(path: Path, force: bool, to: str | None = None) -> None:
+    """See that `path` may be written, and is a name for the format `to`.
 
     Raises:
-        DarknetError: it exists and `force` is not set, or it cannot be made.
+        DarknetError: it exists and `force` is not set, or it cannot be made, or is no such name.
     """
+    endings = find_format(to).endings if to else ()
+    if endings and path.suffix not in endings:
+        raise DarknetError(f"{path}: must end in {' or '.join(endings)} to be read as {to}")
     if path.is_dir():
         raise DarknetError(f"{path}: is a folder")
     if path.exists() and not force:
@@ -205,7 +223,11 @@ def replacing(path: Path, suffix: str) -> Iterator[Path]:
         for file in sorted(folder.iterdir(), key=lambda file: file.name == path.name):
             file.replace(path.parent / file.name)  # the model itself comes last
     except OSError as error:
-        raise DarknetError(f"{path}: cannot be written: {error.strerror or error}") from None
+        reason, full = error.strerror or str(error), os.strerror(errno.ENOSPC)
+        with contextlib.suppress(OSError):  # libraries have words of their own for it
+            if full in reason or shutil.disk_usage(path.parent).free < FULL:
+                reason = full
+        raise DarknetError(f"{path}: cannot be written: {reason}") from None
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

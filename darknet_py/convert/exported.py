@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import warnings
 from pathlib import Path
@@ -55,12 +56,10 @@ def write(network: Network, metadata: Metadata, path: Path, options: Options) ->
     except Exception as error:  # torch.export raises what it likes
         reason = str(error).strip().splitlines()[0]
         raise DarknetError(f"torch.export cannot trace the network: {reason}") from None
-    try:
-        texts = json.dumps(metadata.to_dict())
-        torch.export.save(program, path, extra_files={TEXTS: texts})
-    except RuntimeError as error:
-        reason = str(error).splitlines()[0]
-        raise OSError(None, f"{reason} (is there room?)") from None
+    content = io.BytesIO()  # on a full disk torch's own writer of files ends the process
+    texts = json.dumps(metadata.to_dict())
+    torch.export.save(program, content, extra_files={TEXTS: texts})
+    path.write_bytes(content.getbuffer())
     if options.verify:
         _compare(network, path, options)
 

@@ -55,4 +55,8 @@ def _save(ov: Any, model: Any, metadata: Metadata, path: Path, *, half: bool = F
         model.set_rt_info(text, [SECTION, key])
     if model.has_rt_info(["framework"]):
         del model.rt_info["framework"]  # the same, as it came from ONNX
-    ov.save_model(model, path, compress_to_fp16=half)
+    try:
+        ov.save_model(model, path, compress_to_fp16=half)
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise OSError(None, f"{reason} (is there room?)") from None
