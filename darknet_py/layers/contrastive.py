@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -9,7 +10,9 @@ import torch
 from torch import Tensor
 
 from darknet_py.anchors import FLT_MAX
-from darknet_py.layers.base import Head, Layer, Shape, Site
+from darknet_py.layers.base import Delta, Head, Layer, Shape, Site, Step
+from darknet_py.losses.canvas import squared
+from darknet_py.losses.contrastive import Samples, image_steps, object_steps
 from darknet_py.options import LayerOptions, key
 
 
@@ -42,6 +45,9 @@ class Contrastive(Layer):
         super().__init__(options, site)
         self.head: int | None = None
         self.per_cell, self.classes = 1, options.classes
+        self.time_steps = max(site.time_steps, 1)
+        if options.temperature == 0:
+            raise site.section.error("temperature must not be 0", "temperature")
         if options.yolo_layer:
             self._attach(site, site.source(options.yolo_layer, "yolo_layer"))
 
@@ -67,6 +73,49 @@ class Contrastive(Layer):
     def forward(self, *inputs: Tensor) -> Tensor:
         """Zeros."""
         return torch.zeros_like(inputs[0])
+
+    @torch.no_grad()
+    def delta(
+        self, inputs: Sequence[Tensor], output: Tensor, truth: Tensor, step: Step
+    ) -> Delta | None:
+        """C's l.delta: like embeddings together, others apart."""
+        o, x = self.options, inputs[0].float()
+        batch, size = len(x), self.embedding_size
+        vectors = x.reshape(batch, self.in_shape.channels, -1)[:, : self.per_cell * size]
+        vectors = vectors.reshape(batch, self.per_cell, size, -1).movedim(2, 3).flatten(0, 2)
+        images = torch.arange(len(vectors), device=x.device) // (len(vectors) // batch)
+        steps = images // max(batch // self.time_steps, 1)
+        if self.head is None:
+            labels = self._labels(truth, step)[images]
+            samples = Samples(vectors, labels, torch.zeros_like(labels), steps)
+            chosen = torch.arange(len(vectors), device=x.device)
+            moves, accuracy = image_steps(samples, o.temperature)
+        else:
+            tracks, classes = (mark.flatten() for mark in step.marks[self.head])
+            if len(tracks) != len(vectors):
+                raise self.section.error(
+                    f"has {len(vectors)} embeddings, but the [yolo] has {len(tracks)} boxes"
+                )
+            chosen = (tracks >= 0).nonzero()[:, 0]
+            samples = Samples(vectors[chosen], tracks[chosen], classes[chosen], steps[chosen])
+            moves, accuracy = object_steps(samples, o.temperature, o.contrastive_neg_max)
+        most = min(o.max_delta, torch.finfo(torch.float32).max)
+        values = torch.zeros_like(vectors).index_copy_(0, chosen, moves * o.cls_normalizer)
+        values = values.clamp(-most, most)
+        cost = squared(values)
+        values = values.reshape(batch, self.per_cell, -1, size).movedim(3, 2)
+        delta = torch.zeros_like(x).flatten(1)
+        delta[:, : values[0].numel()] = values.flatten(1)
+        return Delta(delta.view_as(x), cost, {"accuracy": accuracy})
+
+    def _labels(self, truth: Tensor, step: Step) -> Tensor:
+        """What each image shows: the last class above the smoothing, or its pair's number."""
+        batch = len(truth)
+        number = torch.arange(batch, device=truth.device)
+        pairs = number % 2 if step.adversarial else number // 2
+        above = truth[:, : self.classes] > step.label_smooth_eps
+        last = self.classes - 1 - above.flip(1).long().argmax(1)
+        return torch.where(above.any(1), last, pairs)
 
     def row(self) -> str:
         """As softmax_layer.c:make_contrastive_layer prints it."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from darknet_py.anchors import check_counts
 from darknet_py.boxes import Detections
 from darknet_py.heads.detection import DetectionOptions, decode_detection
-from darknet_py.layers.base import Head, Shape, Site, as_array, flat, place
+from darknet_py.layers.base import Delta, Head, Shape, Site, Step, as_array, flat, place
+from darknet_py.losses.detection import detection_delta
 
 
 class Detection(Head):
@@ -54,6 +57,15 @@ class Detection(Head):
         classes = self.options.side**2 * self.classes
         scores = x[:, :classes].reshape(x.shape[0], -1, self.classes).softmax(2)
         return torch.cat([scores.flatten(1), x[:, classes:]], 1)
+
+    def delta(
+        self, inputs: Sequence[Tensor], output: Tensor, truth: Tensor, step: Step
+    ) -> Delta | None:
+        """C's l.delta, in the shape of the input."""
+        self._need_boxes()
+        delta = detection_delta(output, truth, self.options, step)
+        delta.values = delta.values.view(inputs[0].shape)
+        return delta
 
     def decode(self, output: Tensor, image: Shape, thresh: float, hier: float) -> Detections:
         """All boxes, cell by cell; their objectness is not held against `thresh`."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from darknet_py.layers.base import Layer, Site
+from darknet_py.layers.base import Delta, Layer, Site, Step
+from darknet_py.losses.iseg import iseg_delta
 from darknet_py.options import LayerOptions, key
 
 
@@ -48,6 +50,12 @@ class Iseg(Layer):
         (x,) = inputs
         classes = self.options.classes
         return torch.cat([x[:, :classes].sigmoid(), x[:, classes:]], 1)
+
+    def delta(
+        self, inputs: Sequence[Tensor], output: Tensor, truth: Tensor, step: Step
+    ) -> Delta | None:
+        """C's l.delta."""
+        return iseg_delta(output, truth, self.options.classes)
 
     def row(self) -> str:
         """As iseg_layer.c:make_iseg_layer prints it."""

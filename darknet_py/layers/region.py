@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -11,8 +12,9 @@ from darknet_py.anchors import check_counts, read_anchors
 from darknet_py.boxes import Detections
 from darknet_py.datafile import Tree
 from darknet_py.heads.region import RegionDecoder, RegionOptions
-from darknet_py.hierarchy import read_named_tree
-from darknet_py.layers.base import Head, Shape, Site, as_array, image, place
+from darknet_py.hierarchy import read_named_map, read_named_tree
+from darknet_py.layers.base import Delta, Head, Shape, Site, Step, as_array, image, place
+from darknet_py.losses.region import RegionLoss
 from darknet_py.trees import multiply_paths, softmax_groups
 
 
@@ -104,6 +106,19 @@ class Region(Head):
     def _softmax_groups(self, classes: Tensor) -> Tensor:
         assert self.tree is not None
         return softmax_groups(classes.movedim(2, -1), self.tree).movedim(-1, 2)
+
+    @cached_property
+    def loss(self) -> RegionLoss:
+        """What training computes."""
+        o = self.options
+        class_map = read_named_map(self.section, o.map, o.classes)
+        return RegionLoss(o, self.anchors, self.tree, class_map, self.dialect)
+
+    def delta(
+        self, inputs: Sequence[Tensor], output: Tensor, truth: Tensor, step: Step
+    ) -> Delta | None:
+        """C's l.delta; pjreddie's times the logistic function's gradient, as his GPU code."""
+        return self.loss(output, truth, step)
 
     def decode(
         self,

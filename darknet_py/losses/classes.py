@@ -16,7 +16,8 @@ def class_multipliers(options: YoloHeadOptions) -> Tensor | None:
     if not options.counters_per_class:
         return None
     counters = torch.tensor(options.counters_per_class, dtype=torch.float32).clamp(min=1)
-    return (counters.max() / counters).clamp(max=options.max_delta)
+    most = min(options.max_delta, torch.finfo(torch.float32).max)
+    return (counters.max() / counters).clamp(max=most)
 
 
 def focal_factor(probability: Tensor) -> Tensor:
