@@ -131,7 +131,7 @@ def loss(cfg: Path, kind: str) -> dict[str, float | str]:
             return {
                 "pictures": len(paths),
                 "output": float(np.abs(a - b).max()),
-                "kept": f"{first} of {len(a)} first classes, {five} of {5 * len(a)} in the best five",
+                "kept": f"{first} of {len(a)} first classes, {five} of {5 * len(a)} of the five",
             }
         ours, theirs = Detector(network, thresh=0.25), ModelDetector.load(model, thresh=0.25)
         pairs: list[tuple[float, float]] = []
