@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Sequence
 
 from darknet_py import __version__
-from darknet_py.cli import classifier, convert, detector, download, tools, views, weights
+from darknet_py.cli import classifier, convert, detector, download, evaluate, tools, views, weights
 from darknet_py.cli.arguments import Command, UsageError
 from darknet_py.errors import DarknetError, DarknetWarning
 
@@ -24,6 +24,7 @@ COMMANDS: dict[tuple[str, ...], Command] = {
         detector.TEST,
         detector.YOLO,
         detector.COCO,
+        *evaluate.COMMANDS,
         convert.CONVERT,
         download.DOWNLOAD,
         tools.NET,

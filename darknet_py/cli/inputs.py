@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import glob
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from darknet_py.datafile import read_list
 from darknet_py.errors import DarknetError, ImageError
 from darknet_py.files import packaged
+from darknet_py.pipeline import overlap
+
+Prepared = TypeVar("Prepared")
+Output = TypeVar("Output")
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
@@ -21,7 +28,7 @@ def for_each_image(words: Sequence[str], answer: Callable[[str], Callable[[], No
     line on stderr, and the next one follows.
     """
     status = 0
-    bar = _Bar()
+    bar = Bar()
     for path, number, total in _numbered(words):
         bar.show(number, total)
         try:
@@ -38,11 +45,57 @@ def for_each_image(words: Sequence[str], answer: Callable[[str], Callable[[], No
     return status
 
 
+def for_all_images(
+    words: Sequence[str],
+    prepare: Callable[[str], Prepared],
+    run: Callable[[Sequence[Prepared]], Sequence[Output]],
+    answer: Callable[[str, Prepared, Output], Callable[[], None]],
+    batch: int,
+) -> int:
+    """The same in three parts, which overlap where there are several images.
+
+    Args:
+        words: as they stand in the line; none: images are asked for.
+        prepare: reads an image, in a thread of its own.
+        run: computes a batch, in another.
+        answer: works on one image's output and gives back what prints it.
+        batch: how many images run at once.
+    """
+
+    def answer_one(path: str) -> Callable[[], None]:
+        prepared = prepare(path)
+        return answer(path, prepared, run([prepared])[0])
+
+    images = [image for word in words for image in expand(word)]
+    if len(images) < 2:
+        return for_each_image(words, answer_one)
+    failed, start, bar = 0, time.perf_counter(), Bar()
+    bar.show(0, len(images))
+    for number, result in enumerate(overlap(images, prepare, run, batch), 1):
+        try:
+            show = answer(result.item, *result.get())
+        except DarknetError as error:
+            bar.clear()
+            sys.stdout.flush()
+            print(f"darknet-py: {error}", file=sys.stderr)
+            failed += 1
+        else:
+            bar.clear()
+            show()
+            sys.stdout.flush()
+        bar.show(number, len(images))
+    bar.clear()
+    seconds, count = time.perf_counter() - start, len(images) - failed
+    rate = f"{count} images in {seconds:.2f} seconds: {count / seconds:.1f} images/s"
+    print(rate, file=sys.stderr)
+    return 1 if failed else 0
+
+
 def expand(word: str) -> list[str]:
-    """The images that a word names: itself, those of a folder, or those of a .txt list.
+    """The images that a word names: itself, those of a folder, a .txt list or a pattern (`*.jpg`).
 
     Raises:
-        DarknetError: a folder without images, or a list that cannot be read.
+        DarknetError: a folder or pattern without images, or a list that cannot be read.
     """
     path = Path(word)
     if path.is_dir():
@@ -54,6 +107,11 @@ def expand(word: str) -> list[str]:
         images = [line.strip() for line in read_list(word)]
         if not images:
             raise ImageError(f"{word}: this list names no images")
+        return images
+    if not path.exists() and glob.has_magic(word):
+        images = sorted(glob.glob(word, recursive=True))
+        if not images:
+            raise ImageError(f"{word}: this pattern matches no images")
         return images
     found = None if path.exists() else packaged(word)
     return [word if found is None else str(found)]
@@ -90,13 +148,14 @@ def _numbered(words: Sequence[str]) -> Iterator[tuple[str, int, int]]:
             yield line.strip(), 0, 0
 
 
-class _Bar:
+class Bar:
     """How far a list is, at the bottom of a terminal; nothing elsewhere."""
 
     def __init__(self) -> None:
         self.shown = ""
 
     def show(self, number: int, total: int) -> None:
+        """Show that `number` of `total` are done."""
         if total > 1 and sys.stderr.isatty():
             count = f"{number}/{total}"
             room = min(30, shutil.get_terminal_size().columns - len(count) - 4)
@@ -106,6 +165,7 @@ class _Bar:
             print(f"\r{self.shown}", end="", file=sys.stderr, flush=True)
 
     def clear(self) -> None:
+        """Take it away."""
         if self.shown:
             print(f"\r{'':{len(self.shown)}}\r", end="", file=sys.stderr, flush=True)
             self.shown = ""

@@ -165,6 +165,20 @@ class PrecisionCounter:
             points=points,
         )
 
+    def voc(self) -> dict[str, tuple[float, float]]:
+        """Each class's average precision as VOC 2007 and as VOC 2010 count it."""
+        _, class_of, truth = self._ranked()
+        found = _first_of_each(truth)
+        return {
+            name: (
+                average_precision(found[class_of == i], truths, 11),
+                area_under_curve(found[class_of == i], truths),
+            )
+            for i, (name, truths) in enumerate(
+                zip(self.names, self._truths_of.tolist(), strict=True)
+            )
+        }
+
     def _ranked(self) -> tuple[np.ndarray, ...]:
         """Score, class and truth of every detection, the most probable first."""
         if not self._parts:
@@ -214,6 +228,15 @@ def average_precision(found: np.ndarray, truths: int, points: int = 0) -> float:
     wanted = np.arange(points) * 1.0 / (points - 1)
     place = np.searchsorted(recall, wanted, side="left")
     return float(np.append(best, 0)[place].sum() / points)
+
+
+def area_under_curve(found: np.ndarray, truths: int) -> float:
+    """The area under one class's curve, as VOC has counted since 2010; see average_precision."""
+    if not truths or not found.any():
+        return 0.0
+    right = np.cumsum(found)
+    best = np.maximum.accumulate((right / np.arange(1, len(found) + 1))[::-1])[::-1]
+    return float((np.diff(right / truths, prepend=0) * best).sum())
 
 
 def _first_of_each(truth: np.ndarray) -> np.ndarray:

@@ -22,12 +22,27 @@ Set -points flag:
 
 def format_heads(heads: Sequence[tuple[int, str]]) -> str:
     """What `detector map` prints before it starts: a line for each head, (number, type)."""
-    lines = [
+    return "\n calculation mAP (mean average precision)...\n" + head_lines(heads)
+
+
+def head_lines(heads: Sequence[tuple[int, str]]) -> str:
+    """A line for each head."""
+    return "".join(
         f" Detection layer: {index} - type = {LAYER_NUMBERS[kind]} \n"
         for index, kind in heads
         if kind in LAYER_NUMBERS
-    ]
-    return "\n calculation mAP (mean average precision)...\n" + "".join(lines)
+    )
+
+
+def format_voc(classes: dict[str, tuple[float, float]]) -> str:
+    """A table of `PrecisionCounter.voc`."""
+    width = max([5, *(len(name) for name in classes)])
+    lines = [f" {'class':<{width}}{'VOC2007':>10}{'VOC2010':>10}"]
+    lines += [f" {name:<{width}}{a:>10.4f}{b:>10.4f}" for name, (a, b) in classes.items()]
+    columns = list(zip(*classes.values(), strict=True)) or [(), ()]
+    means = [sum(column) / max(len(column), 1) for column in columns]
+    lines.append(f" {'mean':<{width}}{means[0]:>10.4f}{means[1]:>10.4f}")
+    return "\n".join(lines) + "\n"
 
 
 def format_map(report: MapReport, *, hint: bool = True) -> str:
