@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from darknet_py.augmentation import draws
-from darknet_py.augmentation.geometry import whole_shape
+from darknet_py.augmentation.geometry import blur, whole_shape
 
 _CIRCLE = 179
 """The largest hue of a uint8 picture."""
@@ -22,11 +22,10 @@ def distort(image: np.ndarray, hue: float, saturation: float, exposure: float) -
         return np.asarray(np.clip(image * np.float32(exposure), 0, 1))
     if hue == 0 and saturation == 1 and exposure == 1:
         return image
-    turned = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
     # degrees, which OpenCV takes past 360, but not below 0
-    turned = cv2.add(turned, (360 * (hue % 1), 0, 0, 0))
-    turned = cv2.multiply(turned, (1, saturation, exposure, 1))
-    return np.clip(cv2.cvtColor(turned, cv2.COLOR_HSV2RGB), 0, 1)
+    change = np.array([[1, 0, 0, 360 * (hue % 1)], [0, saturation, 0, 0], [0, 0, exposure, 0]])
+    turned = cv2.transform(cv2.cvtColor(image, cv2.COLOR_RGB2HSV), change)
+    return np.asarray(np.clip(cv2.cvtColor(turned, cv2.COLOR_HSV2RGB), 0, 1))
 
 
 def random_distort(
@@ -71,3 +70,23 @@ def add_noise(random: np.random.Generator, image: np.ndarray, strength: int) -> 
     deviation = min(max(strength, 0), 127)
     noise = _bytes(random.standard_normal(image.shape, np.float32) * deviation)
     return whole_shape(cv2.add(image, noise))
+
+
+def blur_around(image: np.ndarray, boxes: np.ndarray, strength: int) -> np.ndarray:
+    """A uint8 picture, blurred: around its boxes where `strength` is 1, else as a whole.
+
+    `boxes` are rows that start with x, y, width, height. The smallest box limits the strength.
+    C: data.c:load_data_detection, image_opencv.cpp:image_data_augmentation.
+    """
+    sides = np.array([image.shape[1], image.shape[0]], np.float32)
+    if strength > 1:  # PARITY: a picture without boxes is not blurred
+        least = int((boxes[:, 2:4] * sides).min()) if len(boxes) else 0
+        strength = min(strength, least // 8)
+    if strength < 1:
+        return image
+    blurred = blur(image, 17 if strength == 1 else strength // 2 * 2 + 1)
+    for box in boxes if strength == 1 else ():
+        left, top = np.maximum(np.trunc((box[:2] - box[2:4] / 2) * sides), 0).astype(int)
+        wide, high = (box[2:4] * sides).astype(int)
+        blurred[top : top + high, left : left + wide] = image[top : top + high, left : left + wide]
+    return blurred
