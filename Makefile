@@ -5,7 +5,7 @@ CPUS := $(shell $(PYTHON) -c "import os; print(os.cpu_count() or 1)")
 # One thread for each test process: pytest runs one process per CPU.
 RUN = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(CPUS)
 
-.PHONY: all demo test golden lint types docs parity clean
+.PHONY: all demo test golden lint types docs parity bench clean
 
 all: lint types test golden
 
@@ -32,6 +32,11 @@ docs: .venv/ready
 
 parity: .venv/ready
 	$(BIN)/python docs/generate_parity.py
+
+# BENCH="--quick" for a try, BENCH="--only yolov4@416 load" for parts (benchmarks/run.py --help).
+bench: .venv/ready
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[onnx,openvino,bench]"
+	$(BIN)/python benchmarks/run.py $(BENCH)
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -1,0 +1,91 @@
+"""Measuring in turns: every rival runs a little, again and again, on the same machine."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rivals import Process, Rival
+
+TURN = 0.04
+"""Seconds that a turn lasts at least, if a run is shorter."""
+REST = 0.01
+"""Seconds after a turn in which threads that wait actively go to sleep."""
+LONGEST = 120.0
+"""Seconds that a run may take at the most."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long a cell of the table may be measured."""
+
+    seconds: float = 8.0
+    rounds: int = 15
+    compile_seconds: float = 400.0
+
+
+def summary(seconds: Sequence[float]) -> dict[str, Any]:
+    """Median and spread, in milliseconds."""
+    ms = sorted(1000 * s for s in seconds)
+    low, median, high = statistics.quantiles(ms, n=4, method="inclusive") if ms[1:] else ms * 3
+    return {"median": median, "min": ms[0], "low": low, "high": high, "runs": len(ms)}
+
+
+def measure(
+    processes: dict[str, Process],
+    rivals: Iterable[Rival],
+    job: dict[str, Any],
+    budget: Budget,
+) -> dict[str, dict[str, Any]]:
+    """What each rival takes for a job, by its name: a summary, or why it `cannot`."""
+    results: dict[str, dict[str, Any]] = {}
+    first: dict[str, float] = {}
+    for rival in rivals:
+        order = job | {"do": "load", "engine": rival.engine, "dtype": rival.dtype}
+        answer = processes[rival.name].ask(budget.compile_seconds, **order)
+        results[rival.name] = answer
+        if "cannot" not in answer:
+            first[rival.name] = answer["first"]
+    taken = _take_turns(processes, [r for r in rivals if r.name in first], results, budget)
+    for name, seconds in taken.items():
+        if "cannot" not in results[name]:
+            # Where there was time for nothing else, the first run is all there is.
+            results[name] |= summary(seconds or [first[name]])
+        processes[name].ask(30, do="free")
+    return results
+
+
+def _take_turns(
+    processes: dict[str, Process],
+    rivals: Sequence[Rival],
+    results: dict[str, dict[str, Any]],
+    budget: Budget,
+) -> dict[str, list[float]]:
+    taken: dict[str, list[float]] = {rival.name: [] for rival in rivals}
+    last = {rival.name: results[rival.name]["first"] for rival in rivals}
+    start = time.perf_counter()
+    for number in range(budget.rounds):
+        spent = time.perf_counter() - start
+        quick = [rival for rival in rivals if not rival.slow]
+        if number and spent + sum(last[rival.name] for rival in quick) > budget.seconds:
+            break
+        for rival in rivals:
+            run = last[rival.name]
+            if rival.slow and (number > 2 or (number + 1) * run > budget.seconds / 2):
+                continue
+            times = max(1, min(10, round(TURN / max(run, 1e-5))))
+            answer = processes[rival.name].ask(
+                LONGEST, do="run", times=times, warm=1 if run < TURN else 0
+            )
+            if "cannot" in answer:
+                results[rival.name] = answer
+                last[rival.name] = 0.0
+                rivals = [r for r in rivals if r.name != rival.name]
+                continue
+            taken[rival.name] += answer["seconds"]
+            last[rival.name] = statistics.median(answer["seconds"])
+            time.sleep(REST)
+    return taken
