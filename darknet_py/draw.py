@@ -116,3 +116,37 @@ def _draw_label(
     left = max(min(left, image.shape[1] - bar.shape[1]), 0)  # the whole label stays readable
     room = image[top : top + len(bar), left : left + bar.shape[1]]
     room[:] = bar[: room.shape[0], : room.shape[1]]
+
+
+def draw_clusters(
+    sides: np.ndarray, assignments: np.ndarray, anchors: np.ndarray, size: tuple[int, int]
+) -> np.ndarray:
+    """A picture, 700 pixels square, of boxes as points and of their anchors as frames.
+
+    C: AlexeyAB's image_opencv.cpp:show_acnhors.
+
+    Args:
+        sides: `(n, 2)`: width and height of each box.
+        assignments: `(n,)`: the anchor of each.
+        anchors: `(k, 2)`: width and height of each anchor.
+        size: the network's width and height, at the picture's far corner.
+    """
+    side = 700
+    picture = np.full((side, side, 3), 24, np.uint8)
+    scale = side / np.array(size, np.float64)
+    hues = np.arange(len(anchors)) * 180 // max(len(anchors), 1)
+    table = np.stack([hues, np.full_like(hues, 200), np.full_like(hues, 255)], -1)
+    colors = cv2.cvtColor(table[None].astype(np.uint8), cv2.COLOR_HSV2RGB)[0].tolist()
+    for (x, y), number in zip((sides * scale).astype(int), assignments, strict=True):
+        cv2.circle(picture, (int(x), int(y)), 1, colors[number], cv2.FILLED)
+    for number, (x, y) in enumerate((anchors * scale).astype(int)):
+        corner = (int(x), int(y))
+        cv2.rectangle(picture, (0, 0), corner, (255, 255, 255), 1)
+        cv2.circle(picture, corner, 4, colors[number], cv2.FILLED, cv2.LINE_AA)
+        cv2.circle(picture, corner, 4, (255, 255, 255), 1, cv2.LINE_AA)
+        text = f"{anchors[number][0]:.4g} x {anchors[number][1]:.4g}"
+        (width, height), _ = cv2.getTextSize(text, _FONT, 0.4, 1)
+        place = (min(corner[0] + 6, side - width), min(max(corner[1] - 5, height), side - 3))
+        cv2.putText(picture, text, place, _FONT, 0.4, (0, 0, 0), 3, cv2.LINE_AA)
+        cv2.putText(picture, text, place, _FONT, 0.4, (255, 255, 255), 1, cv2.LINE_AA)
+    return picture

@@ -62,7 +62,8 @@ def _load(args: Namespace, data: DataFile, style: Style) -> Finder:
     from darknet_py.evaluation.variants import Variant
 
     squash = False if style.squash else None
-    finder = load_finder(args, data, hier=style.hier, letterbox=squash)
+    named = None if style.paths else data
+    finder = load_finder(args, named, hier=style.hier, letterbox=squash)
     dialect = finder.dialect.name
     finder.thresh, finder.nms = style.thresh[dialect], style.nms[dialect]
     if getattr(args, "letter_box", False):
