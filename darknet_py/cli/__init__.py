@@ -10,7 +10,18 @@ import warnings
 from collections.abc import Sequence
 
 from darknet_py import __version__
-from darknet_py.cli import classifier, convert, detector, download, evaluate, tools, views, weights
+from darknet_py.cli import (
+    anchors,
+    classifier,
+    convert,
+    detector,
+    download,
+    evaluate,
+    speed,
+    tools,
+    views,
+    weights,
+)
 from darknet_py.cli.arguments import Command, UsageError
 from darknet_py.errors import DarknetError, DarknetWarning
 
@@ -20,15 +31,18 @@ COMMANDS: dict[tuple[str, ...], Command] = {
         classifier.CLASSIFY,
         classifier.PREDICT,
         classifier.TRY,
+        *classifier_valid.COMMANDS,
         detector.DETECT,
         detector.TEST,
         detector.YOLO,
         detector.COCO,
         *evaluate.COMMANDS,
+        anchors.CALC_ANCHORS,
         convert.CONVERT,
         download.DOWNLOAD,
         tools.NET,
         tools.DOCTOR,
+        speed.SPEED,
         *weights.COMMANDS,
         *views.COMMANDS,
     )

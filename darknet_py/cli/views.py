@@ -1,8 +1,7 @@
-"""The tools that look at weights: `statistics`, `print`, `ops`, `speed`, `visualize`."""
+"""The tools that look at weights: `statistics`, `print`, `ops`, `visualize`."""
 
 from __future__ import annotations
 
-import time
 from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,43 +38,13 @@ def _print(args: Namespace) -> int:
 
 
 def _ops(args: Namespace) -> int:
-    count = _count_operations(build(args))
-    print(f"Floating Point Operations: {count}")
-    print(f"Floating Point Operations: {_billions(count):.2f} Bn")
-    return 0
-
-
-def _count_operations(network: Network) -> int:
-    from darknet_py.weight_views import count_operations
-
-    return count_operations(network)
-
-
-def _billions(count: int) -> float:
     import numpy as np
 
-    return float(np.float32(count)) / 1e9
+    from darknet_py.weight_views import count_operations
 
-
-def _speed(args: Namespace) -> int:
-    import torch
-
-    tics = (number(args, "tics") if args.tics else 0) or 1000
-    network = build(args)
-    image = network.image
-    x = torch.zeros(1, *((image.channels, image.height, image.width)[: 3 if image.height else 1]))
-    start = time.perf_counter()
-    with torch.inference_mode():
-        for _ in range(tics):
-            network.run(x)
-    seconds = time.perf_counter() - start
-    print(f"\n{tics} evals, {seconds:f} Seconds")
-    if network.dialect.name == "pjreddie":
-        billions = _billions(_count_operations(network))
-        print(f"Floating Point Operations: {billions:.2f} Bn")
-        print(f"FLOPS: {billions * tics / seconds:.2f} Bn")
-    print(f"Speed: {seconds / tics:f} sec/eval")
-    print(f"Speed: {tics / seconds:f} Hz")
+    count = count_operations(build(args))
+    print(f"Floating Point Operations: {count}")
+    print(f"Floating Point Operations: {float(np.float32(count)) / 1e9:.2f} Bn")
     return 0
 
 
@@ -137,13 +106,6 @@ PRINT = Command(
     _print,
 )
 OPS = Command("ops", "Print how many operations one image takes.", (CFG,), FLAGS, _ops)
-SPEED = Command(
-    "speed",
-    "Run a network on an empty image and print how long it takes.",
-    (CFG, Argument("tics", "how many times (default: 1000)", required=False)),
-    FLAGS,
-    _speed,
-)
 VISUALIZE = Command(
     "visualize",
     "Draw the filters of every convolution into Layer N.jpg. With an image also what each "
@@ -160,4 +122,4 @@ VISUALIZE = Command(
     ),
     _visualize,
 )
-COMMANDS = (STATISTICS, PRINT, OPS, SPEED, VISUALIZE)
+COMMANDS = (STATISTICS, PRINT, OPS, VISUALIZE)
