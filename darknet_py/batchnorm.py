@@ -29,6 +29,8 @@ class BatchNormalizer(nn.Module):
 
     rolling_mean: Tensor
     rolling_variance: Tensor
+    latest: tuple[Tensor, Tensor]
+    """Mean and variance of the last mini-batch (pjreddie)."""
 
     def __init__(self, channels: int, dialect: Dialect) -> None:
         super().__init__()
@@ -55,7 +57,7 @@ class BatchNormalizer(nn.Module):
         if self.sample_variance:
             biases = torch.zeros_like(self.scales) if biases is None else biases
             out: Tensor = SampleNorm.apply(  # type: ignore[no-untyped-call]
-                x, self.scales, biases, self.rolling_mean, self.rolling_variance
+                x, self.scales, biases, self
             )
             return out
         mean, variance = self.rolling_mean, self.rolling_variance
@@ -115,26 +117,34 @@ class SampleNorm(torch.autograd.Function):
         x: Tensor,
         scales: Tensor,
         biases: Tensor,
-        rolling_mean: Tensor,
-        rolling_variance: Tensor,
+        normalizer: BatchNormalizer,
     ) -> Tensor:
         """Normalise, and let the rolling values follow."""
-        mean, variance = torch.empty_like(rolling_mean), torch.empty_like(rolling_mean)
+        mean, variance = torch.zeros_like(scales), torch.zeros_like(scales)
         torch.batch_norm_update_stats(x, mean, variance, 1.0)
-        rolling_mean.lerp_(mean, 0.01)
-        rolling_variance.lerp_(variance, 0.01)
+        mean = x.mean([0, *range(2, x.dim())])  # the one above is off by 1e-5 in channels_last
+        normalizer.rolling_mean.lerp_(mean, 0.01)
+        normalizer.rolling_variance.lerp_(variance, 0.01)
         ctx.save_for_backward(x, scales, mean, variance)
+        ctx.normalizer, normalizer.latest = normalizer, (mean, variance)
         squared = (variance.double().sqrt() + 1e-6).square().to(variance.dtype)
         return F.batch_norm(x, mean, squared, scales, biases, eps=0.0)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """Through values, scales and biases."""
-        x, scales, mean, variance = ctx.saved_tensors
+        x, scales, own_mean, own_variance = ctx.saved_tensors
+        # PARITY: in a recurrent layer mean and variance are those of the last step, whatever the
+        # step (C: rnn_layer.c:increment_layer leaves l.mean and l.variance).
+        mean, variance = ctx.normalizer.latest
         deviation = (variance + 1e-5).sqrt()
         needs = [ctx.needs_input_grad[0], True, True]
         of_x, of_scales, of_biases = torch.ops.aten.native_batch_norm_backward(
             gradients[0], x, scales, None, None, mean, 1 / deviation, True, 1e-5, needs
         )
-        of_scales = of_scales * (deviation / (variance.sqrt() + 1e-6))
-        return of_x, of_scales, of_biases, None, None
+        if mean is not own_mean:
+            centred = x - own_mean.view(-1, *[1] * (x.dim() - 2))
+            of_scales = (gradients[0] * centred).sum([0, *range(2, x.dim())])
+            deviation = torch.ones_like(deviation)
+        of_scales = of_scales * (deviation / (own_variance.sqrt() + 1e-6))
+        return of_x, of_scales, of_biases, None

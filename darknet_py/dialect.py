@@ -26,6 +26,10 @@ class Dialect:
     recurrent_keeps_state: bool
     """Whether the state of an [rnn] outlives a mini-batch of training: pjreddie's GPU code keeps
     it, AlexeyAB's zeroes it (rnn_layer.c:forward_rnn_layer_gpu)."""
+    recurrent_input_gradient: Literal["state", "self"]
+    """What the input's part of an [rnn] and [crnn] learns from: the state's gradient (AlexeyAB's
+    GPU code), or that gradient after it went through the activation and batch norm of the state's
+    own part (pjreddie, rnn_layer.c:backward_rnn_layer, crnn_layer.c)."""
     batchnorm_layer_learns: bool
     """Whether a standalone [batchnorm] is updated: AlexeyAB's is (batchnorm_layer.c:
     update_batchnorm_layer_gpu), pjreddie's has no such function."""
@@ -137,6 +141,7 @@ PJREDDIE = Dialect(
     yolo_boxes_add_up=False,
     yolo_first_class_tells=True,
     labels_before_map=False,
+    recurrent_input_gradient="self",
     batchnorm_layer_learns=False,
     multiscale="table",
     batchnorm_biases=False,
@@ -176,6 +181,7 @@ ALEXEYAB = Dialect(
     yolo_boxes_add_up=True,
     yolo_first_class_tells=False,
     labels_before_map=True,
+    recurrent_input_gradient="state",
     batchnorm_layer_learns=True,
     multiscale="factor",
     batchnorm_biases=True,

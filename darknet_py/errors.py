@@ -21,5 +21,9 @@ class DataError(DarknetError):
     """Training data that cannot be used: a list, a label file or what they name."""
 
 
+class TrainError(DarknetError):
+    """Training that cannot go on: nan in the loss, no layer with a loss."""
+
+
 class DarknetWarning(UserWarning):
     """Something C accepts in silence and that is probably a mistake."""

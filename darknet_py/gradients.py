@@ -65,6 +65,21 @@ class PassOn(torch.autograd.Function):
         return gradients[0].reshape(ctx.shape), None
 
 
+class Share(torch.autograd.Function):
+    """`x` as it is; `others`, of its shape, get its gradient, too."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, *others: Tensor) -> Tensor:
+        """`x`."""
+        ctx.count = len(others)
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """The same for all."""
+        return (gradients[0],) * (ctx.count + 1)
+
+
 class _Replaced(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, out: Tensor, gradient: Callable[[Tensor], Tensor]) -> Tensor:

@@ -51,10 +51,10 @@ class LayerOptions:
     truth: bool = key("the layer's output is the network's truth", False, only="pjreddie")
     onlyforward: bool = key("no gradient flows through this layer", False)
     stopbackward: int = key("the layers before this one are frozen", 0)
-    dont_update: bool = key("the layer's weights are not trained", False, only="alexeyab")
+    dont_update: int = key("trains only after this iteration", 0, only="alexeyab")
     burnin_update: int = key("trains only once burn_in is over", 0, only="alexeyab")
     train_only_bn: bool = key(
-        "from here on only batch norm's scales and biases train", False, only="alexeyab"
+        "up to here nothing trains but batch norm's rolling values", False, only="alexeyab"
     )
     dontsave: bool = key("left out when weights are saved", False, only="pjreddie")
     dontload: bool = key("left out when weights are loaded", False)
@@ -62,7 +62,7 @@ class LayerOptions:
     numload: int = key("filters held by the file, where fewer than `filters`", 0, only="pjreddie")
     learning_rate: float = key("multiplies the network's learning rate in this layer", 1.0)
     smooth: float = key("label smoothing", 0.0, only="pjreddie")
-    clip: float = key("largest absolute value of a gradient, 0: no limit", 0.0, only="alexeyab")
+    clip: float = key("largest absolute value of a weight, 0: no limit", 0.0, only="alexeyab")
 
 
 def keys(schema: type[Any]) -> dict[str, dataclasses.Field[Any]]:
@@ -84,6 +84,15 @@ def parse_options(schema: type[T], section: Section, dialect: Dialect, *others: 
         known |= keys(other)
     for name in section.options:
         _warn_unless_read(section, name, known, dialect)
+    return read_options(schema, section, dialect)
+
+
+def read_options(schema: type[T], section: Section, dialect: Dialect) -> T:
+    """Read only the keys of `schema`, without a word on the others.
+
+    Raises:
+        CfgError: a value of the wrong kind, or a required key that is missing.
+    """
     hints = _hints(cast("Any", schema))  # mypy: a type[T] is not Hashable
     values = {f.name: _value(section, name, f, hints, dialect) for name, f in keys(schema).items()}
     return schema(**values)

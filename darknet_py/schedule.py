@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import random as _random
 from dataclasses import dataclass
 
 from darknet_py.options import key
@@ -24,7 +26,7 @@ class ScheduleOptions:
         "constant",
     )
     burn_in: int = key("iterations during which the rate rises from 0", 0)
-    power: float = key("exponent of burn_in and of policy poly", 4.0, alexeyab=1.0)
+    power: float = key("exponent of burn_in and of policies poly and random", 4.0)
     step: int = key("policy step, sigmoid: iterations", 1)
     scale: float = key("policy step: factor at every step", 1.0)
     steps: tuple[int, ...] = key("policy steps: iterations at which the rate changes", ())
@@ -41,7 +43,7 @@ class ScheduleOptions:
     ema_alpha: float = key("decay of the moving average of the weights", 0.0, only="alexeyab")
     loss_scale: float = key("factor on the loss in half precision", 1.0, only="alexeyab")
     try_fix_nan: bool = key("replace nan in weights by 0", False, only="alexeyab")
-    clip: float = key("largest absolute value of a gradient, 0: no limit", 0.0, only="pjreddie")
+    clip: float = key("largest absolute value of a weight, 0: no limit", 0.0, only="pjreddie")
     dynamic_minibatch: bool = key("larger mini-batch at small sizes", False, only="alexeyab")
     sequential_subdivisions: int | None = key(
         "subdivisions of a sequence (default: subdivisions)", None, only="alexeyab"
@@ -62,3 +64,61 @@ class ScheduleOptions:
     use_cuda_graph: bool = key("run as a CUDA graph", False, only="alexeyab")
     random: int = key("train at changing sizes", 0, only="pjreddie")
     resize_step: float = key("sizes are multiples of this", 32.0, only="alexeyab")
+
+
+def current_rate(options: ScheduleOptions, batches: int, chance: float | None = None) -> float:
+    """The learning rate of an update (C: network.c:get_current_rate).
+
+    Args:
+        options: [net]'s keys.
+        batches: how many updates there are, this one included (C: get_current_batch).
+        chance: from 0 to 1, for the policy random; None: drawn.
+    """
+    o, rate = options, options.learning_rate
+    if batches < o.burn_in:
+        return rate * float(batches / o.burn_in) ** o.power
+    if o.policy == "step":
+        # PARITY: the exponent is a whole number (C: get_current_rate).
+        return rate * o.scale ** (batches // max(o.step, 1))
+    if o.policy == "steps":
+        return rate * math.prod(_passed(o, o.scales, batches))
+    if o.policy == "exp":
+        return rate * float(o.gamma**batches)
+    if o.policy == "poly":
+        return rate * max(1 - batches / max(o.max_batches, 1), 0.0) ** o.power
+    if o.policy == "random":
+        return rate * float((_random.random() if chance is None else chance) ** o.power)
+    if o.policy == "sigmoid":
+        return rate / (1 + math.exp(min(o.gamma * (batches - o.step), 700.0)))
+    if o.policy == "sgdr":
+        return _restarted_rate(o, batches)
+    return rate
+
+
+def sequence_length(options: ScheduleOptions, subdivisions: int, batches: int) -> int:
+    """How many subdivisions follow one another in a sequence (C: network.c:get_sequence_value).
+
+    It multiplies the number of images that an update is divided by.
+    """
+    first = options.sequential_subdivisions or subdivisions
+    length = min(first, subdivisions) * math.prod(_passed(options, options.seq_scales, batches))
+    return max(subdivisions // min(max(int(length), 1), subdivisions), 1)
+
+
+def _passed(
+    options: ScheduleOptions, factors: tuple[float, ...], batches: int
+) -> tuple[float, ...]:
+    """The factors of the steps that are behind; C stops at the first that is not."""
+    count = next((n for n, step in enumerate(options.steps) if step > batches), len(options.steps))
+    return factors[:count]
+
+
+def _restarted_rate(options: ScheduleOptions, batches: int) -> float:
+    """Cosine from the full rate to the lowest, again and again, each time longer."""
+    start, size = 0, options.max_batches if options.sgdr_cycle is None else options.sgdr_cycle
+    while 0 < size < batches - start and options.sgdr_mult > 0:
+        start += size
+        size *= options.sgdr_mult
+    low = options.learning_rate_min
+    angle = math.pi * (batches - start) / max(size, 1)
+    return low + 0.5 * (options.learning_rate - low) * (1 + math.cos(angle))

@@ -54,9 +54,15 @@ class Connected(Layer):
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """`activation(weights x + biases)`."""
-        (x,) = inputs
+        return self.finish(self.multiply(inputs[0]))
+
+    def multiply(self, x: Tensor) -> Tensor:
+        """What comes before batch norm and activation."""
         biases = self.biases if self.normalizer is None else None
-        x = F.linear(flat(x), self.weights, biases)
+        return F.linear(flat(x), self.weights, biases)
+
+    def finish(self, x: Tensor) -> Tensor:
+        """Batch norm and activation."""
         if self.normalizer is not None:
             x = self.normalizer(x, self.biases)
         return self.activation(x)

@@ -187,17 +187,26 @@ class Convolutional(Layer):
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Convolve, normalise, activate, blur."""
-        x, bank = image(inputs[0]), self.bank
+        x = image(inputs[0])
         if self.bits:
             x = self._convolve_bits(x)
-        else:
-            weights: Tensor = bank.weights
-            if self.options.xnor:
-                x, weights = signs(x), mean_signs(weights)
-            normalizer = bank.normalizer if self.normalized else None
-            x = self._convolve(x, weights, bank.biases if normalizer is None else None)
-            if normalizer is not None:
-                x = normalizer(x, bank.biases)
+            x = self.activation(x)
+            return x if self.blur is None else self.blur(x)
+        return self.finish(self.multiply(x))
+
+    def multiply(self, x: Tensor) -> Tensor:
+        """What comes before batch norm and activation."""
+        bank = self.bank
+        weights: Tensor = bank.weights
+        if self.options.xnor:
+            x, weights = signs(x), mean_signs(weights)
+        return self._convolve(x, weights, None if self.normalized else bank.biases)
+
+    def finish(self, x: Tensor) -> Tensor:
+        """Batch norm, activation and blur."""
+        bank = self.bank
+        if self.normalized and bank.normalizer is not None:
+            x = bank.normalizer(x, bank.biases)
         x = self.activation(x)
         return x if self.blur is None else self.blur(x)
 

@@ -108,9 +108,7 @@ class CRNN(Recurrent):
         if self.dialect.crnn_swaps_sides:
             batch, channels, height, width = x.shape
             x = x.reshape(batch, channels, width, height)
-        state = self.apply_part("input_layer", x) + self.apply_part("self_layer", before)
-        if self.options.shortcut:
-            state = state + before
+        state = self.next_state(x, before, bypass=self.options.shortcut)
         return self.apply_part("output_layer", state), state
 
     def title(self) -> str:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
 
+from darknet_py.gradients import Share
 from darknet_py.layers.base import Layer, Shape, Site
+
+if TYPE_CHECKING:
+    from darknet_py.layers.connected import Connected
+    from darknet_py.layers.convolutional import Convolutional
 
 
 class Recurrent(Layer):
@@ -82,6 +87,21 @@ class Recurrent(Layer):
     def apply_part(self, name: str, x: Tensor) -> Tensor:
         """The output of one of `parts`."""
         return cast("Tensor", self.parts[name](x))
+
+    def next_state(self, x: Tensor, before: Tensor, *, bypass: bool) -> Tensor:
+        """`input_layer(x) + self_layer(before)`, and with `bypass` the old state, too."""
+        added = self.apply_part("input_layer", x)
+        if not self.training:
+            state = added + self.apply_part("self_layer", before)
+            return state + before if bypass else state
+        own = cast("Connected | Convolutional", self.parts["self_layer"])
+        # PARITY: some gradients are those below the activation and batch norm of self_layer
+        # (C: Dialect.recurrent_input_gradient; for `before`, backward_rnn_layer of both forks).
+        lent = [added] if self.dialect.recurrent_input_gradient == "self" else []
+        raw = own.multiply(before)
+        raw = Share.apply(raw, *lent, *([before] if bypass else []))  # type: ignore[no-untyped-call]
+        state = (added.detach() if lent else added) + own.finish(raw)
+        return state + before.detach() if bypass else state
 
     def arrays(self) -> Iterator[tuple[str, Tensor]]:
         """Those of the parts, `part.array` each."""

@@ -76,9 +76,7 @@ class RNN(Recurrent):
     def step(self, x: Tensor, *memory: Tensor) -> tuple[Tensor, ...]:
         """The output and the new state."""
         (before,) = memory
-        state = self.apply_part("input_layer", x) + self.apply_part("self_layer", before)
-        if self.options.shortcut:
-            state = state + before
+        state = self.next_state(x, before, bypass=self.options.shortcut)
         return self.apply_part("output_layer", state), state
 
     def title(self) -> str:
