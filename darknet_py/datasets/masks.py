@@ -68,9 +68,9 @@ class Masked(Viewed):
         seen, mirrored = recolour(random, view.cut(pixels, width, height), self.options)
         geometry.to_input(seen, image)
         file = mask_path(self.pictures.find(path))
-        for number, (name, mask) in enumerate(read_masks(file, *sides)):
-            if name < self.classes:
-                self.fill(truth, number, name, mask[:, :, None], view, mirrored, (width, height))
+        known = (pair for pair in read_masks(file, *sides) if pair[0] < self.classes)
+        for number, (name, mask) in enumerate(known):
+            self.fill(truth, number, name, mask[:, :, None], view, mirrored, (width, height))
         self.finish(truth)
         return path
 
