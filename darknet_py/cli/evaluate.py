@@ -231,7 +231,9 @@ DATA = replace(DATA_ARGUMENT, doc="the .data file: valid= is the list of picture
 BATCH = Flag("batch", "how many pictures run at once (default: 16)", int, 16)
 JSON = Flag("out", "a JSON file with all the figures", file_name)
 RESULTS = Flag(
-    "out", "the files' name without its ending, in the folder results= (default: as in C)", file_name
+    "out",
+    "the files' name without its ending, in the folder results= (default: as in C)",
+    file_name,
 )
 LIST = Flag("list", "the list of pictures (default: the path that C has)", file_name)
 

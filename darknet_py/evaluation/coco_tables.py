@@ -84,7 +84,7 @@ class CocoCounter:
             "categories": [{"id": i + 1, "name": name} for i, name in enumerate(self.names)],
         }
         if not self.found or not self.truths:
-            none = {name: None for name in ("AP", "AP50", "APs", "APm", "APl")}
+            none = dict.fromkeys(("AP", "AP50", "APs", "APm", "APl"))
             classes = {name: dict(none) for name in self.names}
             return {**{name: None for name, *_ in FIGURES}, "classes": classes}
         with contextlib.redirect_stdout(io.StringIO()):
