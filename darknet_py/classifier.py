@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import get_args
+from typing import Any, Literal, get_args, overload
 
 import numpy as np
 import torch
 
+from darknet_py.backends import Source, open_scorer
 from darknet_py.bit_weights import use_bit_weights
 from darknet_py.datafile import read_names
-from darknet_py.dialect import Dialect
+from darknet_py.dialect import Dialect, get_dialect
 from darknet_py.download import locate
 from darknet_py.errors import CfgError, DarknetError
 from darknet_py.hierarchy import multiply_down
@@ -80,7 +81,31 @@ class Classifier(Scorer):
         trees = [layer.tree for layer in network if isinstance(layer, Softmax) and layer.tree]
         self.tree = trees[-1] if trees else None
 
+    @overload
     @classmethod
+    def load(
+        cls,
+        cfg: str | os.PathLike[str],
+        weights: str | os.PathLike[str] | None = None,
+        names: Sequence[str] | str | os.PathLike[str] | None = None,
+        *,
+        backend: Literal["torch"] = "torch",
+        **options: Any,
+    ) -> Classifier: ...
+
+    @overload
+    @classmethod
+    def load(
+        cls,
+        cfg: str | os.PathLike[str],
+        weights: str | os.PathLike[str] | None = None,
+        names: Sequence[str] | str | os.PathLike[str] | None = None,
+        *,
+        backend: str,
+        **options: Any,
+    ) -> Scorer: ...
+
+    @classmethod  # type: ignore[misc]  # the options have no types but these
     def load(
         cls,
         cfg: str | os.PathLike[str],
@@ -91,7 +116,10 @@ class Classifier(Scorer):
         device: str | torch.device | None = None,
         preprocess: Fit | None = None,
         half: bool = False,
-    ) -> Classifier:
+        backend: str = "torch",
+        int8: bool = False,
+        calibration: str | os.PathLike[str] | None = None,
+    ) -> Scorer:
         """The classifier of a .cfg and a .weights file, or of an official model.
 
         Args:
@@ -104,6 +132,13 @@ class Classifier(Scorer):
             device: where it runs; None: on the GPU, if PyTorch finds one.
             preprocess: how pictures are fitted to the input, see `Classifier`.
             half: calculate with 16 bits, see `Classifier`.
+            backend: what runs the network: "torch"; "onnxruntime" or "openvino", for which it is
+                converted once and kept (docs/speed.md); or "auto", the fastest of them here.
+            int8: compute convolutions with 8 bits, by OpenVINO.
+            calibration: the folder of pictures that `int8` finds its ranges on.
+
+        Returns:
+            A `Classifier`; for another backend than torch a `runtime.classifier.ModelClassifier`.
 
         Raises:
             DarknetError: a file is wrong, or there is no such device.
@@ -114,6 +149,18 @@ class Classifier(Scorer):
             names = files.names if names is None else names
         if isinstance(names, str | os.PathLike):
             names = read_names(names)
+        if backend != "torch" or int8:
+            source = Source(
+                os.fspath(cfg),
+                os.fspath(weights),
+                None if dialect is None else get_dialect(dialect).name,
+                half,
+                int8,
+                None if calibration is None else os.fspath(calibration),
+            )
+            backend = "openvino" if backend == "torch" else backend
+            place = None if device is None else str(device)
+            return open_scorer(source, backend, names, place, preprocess=preprocess)
         network = Network.from_cfg(cfg, dialect, initialize=False)
         classifier = cls(network, names, preprocess, half=half)
         load_weights(network, weights)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import Any, Literal, overload
 
 import numpy as np
 import torch
 
+from darknet_py.backends import Source, open_finder
 from darknet_py.bit_weights import use_bit_weights
 from darknet_py.boxes import Detections, join_detections
 from darknet_py.datafile import read_names
-from darknet_py.dialect import Dialect
+from darknet_py.dialect import Dialect, get_dialect
 from darknet_py.download import locate
 from darknet_py.errors import CfgError
 from darknet_py.finder import Finder, fill_names
@@ -70,7 +72,31 @@ class Detector(Finder):
         wanted = network.dialect.letterbox or network.net.letter_box
         self.letterbox = wanted if letterbox is None else letterbox
 
+    @overload
     @classmethod
+    def load(
+        cls,
+        cfg: str | os.PathLike[str],
+        weights: str | os.PathLike[str] | None = None,
+        names: Sequence[str] | str | os.PathLike[str] | None = None,
+        *,
+        backend: Literal["torch"] = "torch",
+        **options: Any,
+    ) -> Detector: ...
+
+    @overload
+    @classmethod
+    def load(
+        cls,
+        cfg: str | os.PathLike[str],
+        weights: str | os.PathLike[str] | None = None,
+        names: Sequence[str] | str | os.PathLike[str] | None = None,
+        *,
+        backend: str,
+        **options: Any,
+    ) -> Finder: ...
+
+    @classmethod  # type: ignore[misc]  # the options have no types but these
     def load(
         cls,
         cfg: str | os.PathLike[str],
@@ -84,7 +110,10 @@ class Detector(Finder):
         hier: float = 0.5,
         letterbox: bool | None = None,
         half: bool = False,
-    ) -> Detector:
+        backend: str = "torch",
+        int8: bool = False,
+        calibration: str | os.PathLike[str] | None = None,
+    ) -> Finder:
         """The detector of a .cfg and a .weights file, or of an official model.
 
         Args:
@@ -100,6 +129,13 @@ class Detector(Finder):
             hier: see `Detector`.
             letterbox: see `Detector`.
             half: see `Detector`.
+            backend: what runs the network: "torch"; "onnxruntime" or "openvino", for which it is
+                converted once and kept (docs/speed.md); or "auto", the fastest of them here.
+            int8: compute convolutions with 8 bits, by OpenVINO.
+            calibration: the folder of pictures that `int8` finds its ranges on.
+
+        Returns:
+            A `Detector`; for another backend than torch a `runtime.detector.ModelDetector`.
 
         Raises:
             DarknetError: a file is wrong, or there is no such device.
@@ -110,6 +146,27 @@ class Detector(Finder):
             names = files.names if names is None else names
         if isinstance(names, str | os.PathLike):
             names = read_names(names)
+        if backend != "torch" or int8:
+            source = Source(
+                os.fspath(cfg),
+                os.fspath(weights),
+                None if dialect is None else get_dialect(dialect).name,
+                half,
+                int8,
+                None if calibration is None else os.fspath(calibration),
+            )
+            backend = "openvino" if backend == "torch" else backend
+            place = None if device is None else str(device)
+            return open_finder(
+                source,
+                backend,
+                names,
+                place,
+                thresh=thresh,
+                nms=nms,
+                hier=hier,
+                letterbox=letterbox,
+            )
         network = Network.from_cfg(cfg, dialect, initialize=False)
         detector = cls(
             network, names, thresh=thresh, nms=nms, hier=hier, letterbox=letterbox, half=half

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, overload
 
 import numpy as np
@@ -14,7 +14,8 @@ from darknet_py import image as images
 from darknet_py.boxes import Detections, suppress, undo_letterbox
 from darknet_py.dialect import Dialect
 from darknet_py.errors import DarknetError, DarknetWarning
-from darknet_py.pictures import BATCH, Picture, fit_picture, read_picture
+from darknet_py.pictures import Picture, fit_picture, read_picture
+from darknet_py.pipeline import batch_size, overlap
 from darknet_py.results import Detection, list_detections
 from darknet_py.shape import Shape
 
@@ -29,6 +30,8 @@ class Finder(ABC):
     """Whether pictures keep their aspect ratio, on grey, or are stretched."""
     nms_kind = "default"
     beta_nms = 0.6
+    about: Mapping[str, Any] | None = None
+    """What is known of a network that was converted for a backend: `backends.open_cached`."""
 
     def __init__(self, thresh: float, nms: float, hier: float) -> None:
         self.thresh, self.nms, self.hier = thresh, nms, hier
@@ -77,16 +80,39 @@ class Finder(ABC):
             ImageError: a picture cannot be read, or has not the network's channels.
         """
         if isinstance(image, str | os.PathLike | np.ndarray):
-            return self.detect([image])[0]
-        found = []
-        for start in range(0, len(image), BATCH):
-            channels = self.image.channels
-            pictures = [read_picture(item, channels) for item in image[start : start + BATCH]]
-            for picture, detections in zip(pictures, self.find(pictures), strict=True):
-                height, width = picture.shape[:2]
-                objects = list_detections(detections, self.names, width, height)
-                found.append(sorted(objects, key=lambda d: -d.probability))
-        return found
+            prepared = self._read(image)
+            return self._objects(self._run([prepared])[0], prepared[1])
+        return list(self.detect_each(image))
+
+    def detect_each(self, pictures: Iterable[Picture]) -> Iterator[list[Detection]]:
+        """The objects in each of many pictures, in order, as they are found.
+
+        The next pictures are read and the network runs while the caller works on an answer; only
+        a few batches are in memory at once, so that `pictures` may be endless.
+
+        Raises:
+            ImageError: a picture cannot be read, or has not the network's channels.
+        """
+        for result in overlap(pictures, self._read, self._run, batch_size(self.image)):
+            (_, size), outputs = result.get()
+            yield self._objects(outputs, size)
+
+    def _objects(self, outputs: Sequence[Any], size: tuple[int, int]) -> list[Detection]:
+        found = self.clean(self.boxes(outputs, size))
+        objects = list_detections(found, self.names, size[1], size[0])
+        return sorted(objects, key=lambda d: -d.probability)
+
+    def _read(self, picture: Picture) -> tuple[np.ndarray, tuple[int, int]]:
+        """The network's input, and the picture's height and width."""
+        pixels = read_picture(picture, self.image.channels)
+        return self.prepare(pixels), (pixels.shape[0], pixels.shape[1])
+
+    def _run(self, batch: Sequence[tuple[np.ndarray, tuple[int, int]]]) -> list[list[Any]]:
+        """Each picture's outputs."""
+        if not batch:
+            return []
+        outputs = self.run(np.concatenate([inputs for inputs, _ in batch]))
+        return [[output[i] for output in outputs] for i in range(len(batch))]
 
     def find(self, pictures: Sequence[np.ndarray]) -> list[Detections]:
         """The boxes of each picture, relative to it, after non-maximum suppression.

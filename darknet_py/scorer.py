@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import overload
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, overload
 
 import numpy as np
 
 from darknet_py.datafile import Tree
 from darknet_py.dialect import Dialect
 from darknet_py.errors import DarknetError, DarknetWarning
-from darknet_py.pictures import BATCH, Fit, Picture, fit_picture
+from darknet_py.pictures import Fit, Picture, fit_picture
+from darknet_py.pipeline import batch_size, overlap
 from darknet_py.results import Classification
 from darknet_py.shape import Shape
 
@@ -29,6 +30,8 @@ class Scorer(ABC):
     tree: Tree | None
     """Of the classes."""
     preprocess: Fit
+    about: Mapping[str, Any] | None = None
+    """What is known of a network that was converted for a backend: `backends.open_cached`."""
 
     @property
     @abstractmethod
@@ -64,7 +67,32 @@ class Scorer(ABC):
             raise DarknetError(f"top must be at least 1, got {top}")
         if isinstance(image, str | os.PathLike | np.ndarray):
             return self._best(self.predict([image])[0], top)
-        return [self._best(row, top) for row in self.predict(image)]
+        return list(self.classify_each(image, top))
+
+    def classify_each(
+        self, pictures: Iterable[Picture], top: int = 5
+    ) -> Iterator[list[Classification]]:
+        """The `top` most probable classes of each of many pictures, in order, as they are found.
+
+        The next pictures are read and the network runs while the caller works on an answer; only
+        a few batches are in memory at once, so that `pictures` may be endless.
+
+        Raises:
+            ImageError: a picture cannot be read, or has not the network's channels.
+        """
+        return (self._best(row, top) for row in self._rows(pictures))
+
+    def _rows(self, pictures: Iterable[Picture]) -> Iterator[np.ndarray]:
+        """Each picture's probabilities."""
+        if self.preprocess == "resize_min":  # each picture gives the network another size
+            for picture in pictures:
+                yield self.run(self.prepare(picture))[0]
+            return
+        for result in overlap(pictures, self.prepare, self._run, batch_size(self.image)):
+            yield result.get()[1]
+
+    def _run(self, batch: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+        return list(self.run(np.concatenate(batch))) if batch else []
 
     def _best(self, scores: np.ndarray, top: int) -> list[Classification]:
         return [Classification(i, self.names[i], float(scores[i])) for i in top_k(scores, top)]
@@ -78,10 +106,11 @@ class Scorer(ABC):
             ImageError: a picture cannot be read, or has not the network's channels.
         """
         out = np.empty((len(pictures), self.classes), np.float32)
-        step = 1 if self.preprocess == "resize_min" else BATCH  # sizes differ from one to the next
-        for start in range(0, len(pictures), step):
-            inputs = [self.prepare(picture) for picture in pictures[start : start + step]]
-            out[start : start + step] = self.run(np.concatenate(inputs))
+        if len(pictures) == 1:
+            out[0] = self._run([self.prepare(pictures[0])])[0]
+            return out
+        for number, row in enumerate(self._rows(pictures)):
+            out[number] = row
         return out
 
     def prepare(self, picture: Picture) -> np.ndarray:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from darknet_py.cli.arguments import Argument, Command
 from darknet_py.cli.flags import (
+    BACKEND,
     CFG,
     CFG_OR_MODEL,
     CLASSIFIER_ONLY,
@@ -25,10 +26,11 @@ from darknet_py.cli.flags import (
     WEIGHTS,
     WINDOWS,
 )
-from darknet_py.cli.inputs import for_each_image
-from darknet_py.cli.load import load_classifier, load_scorer
+from darknet_py.cli.inputs import for_all_images, for_each_image
+from darknet_py.cli.load import load_classifier, load_scorer, print_accuracy
 from darknet_py.cli.model import open_data
 from darknet_py.errors import DarknetError
+from darknet_py.pipeline import batch_size
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,16 +64,50 @@ def _predict_images(args: Namespace, data: DataFile | None, top: int) -> int:
     if alexeyab:
         classes = classifier.classes if data is None else data.number("classes", 2)
         print(f" classes = {classes}, output in cfg = {classifier.channels} ")
-    return for_each_image(args.image, partial(_answer, classifier, top, alexeyab))
+    if args.accuracy is not None:
+        print_accuracy(args, classifier)
+        if not args.image:
+            return 0
+    answer, run = partial(_answer, classifier, top, alexeyab), partial(_run, classifier)
+    if classifier.preprocess == "resize_min":  # each image gives the network another size
+
+        def answer_one(path: str) -> Callable[[], None]:
+            inputs = classifier.prepare(path)
+            return answer(path, inputs, run([inputs])[0])
+
+        return for_each_image(args.image, answer_one)
+    batch = batch_size(classifier.image)
+    prepare = classifier.prepare
+    return for_all_images(args.image, prepare, run, answer, batch, quiet=args.quiet)
 
 
-def _answer(classifier: Scorer, top: int, alexeyab: bool, path: str) -> Callable[[], None]:
+def _run(classifier: Scorer, batch: Sequence[np.ndarray]) -> list[tuple[np.ndarray, float]]:
+    """Each picture's scores, and the seconds it took."""
+    if not batch:
+        return []
+    start = time.perf_counter()
+    scores = classifier.run(batch[0] if len(batch) == 1 else _join(batch))
+    seconds = (time.perf_counter() - start) / len(batch)
+    return [(row, seconds) for row in scores]
+
+
+def _join(batch: Sequence[np.ndarray]) -> np.ndarray:
+    import numpy as np
+
+    return np.concatenate(batch)
+
+
+def _answer(
+    classifier: Scorer,
+    top: int,
+    alexeyab: bool,
+    path: str,
+    inputs: np.ndarray,
+    output: tuple[np.ndarray, float],
+) -> Callable[[], None]:
     from darknet_py.cli.report import number_lines, percent_lines
 
-    inputs = classifier.prepare(path)
-    start = time.perf_counter()
-    scores = classifier.run(inputs)[0]
-    seconds = time.perf_counter() - start
+    scores, seconds = output
     best = _best(classifier, scores, top)
 
     def show() -> None:
@@ -140,14 +176,14 @@ CLASSIFY = Command(
     "classify",
     "Name what an image shows: the five most probable ImageNet classes.",
     (CFG_OR_MODEL, MODEL_WEIGHTS, IMAGES),
-    (TOP, PREPROCESS, *MODEL, *WINDOWS, *CLASSIFIER_ONLY, *CUDA),
+    (TOP, PREPROCESS, *BACKEND, *MODEL, *WINDOWS, *CLASSIFIER_ONLY, *CUDA),
     _classify,
 )
 PREDICT = Command(
     "classifier predict",
     "Name what an image shows, with the classes of a .data file.",
     (MODEL_DATA, CFG_OR_MODEL, MODEL_WEIGHTS, IMAGES),
-    (TOP, PREPROCESS, *MODEL, *WINDOWS, *CLASSIFIER_ONLY, *CUDA),
+    (TOP, PREPROCESS, *BACKEND, *MODEL, *WINDOWS, *CLASSIFIER_ONLY, *CUDA),
     _predict,
 )
 TRY = Command(

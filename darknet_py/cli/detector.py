@@ -6,14 +6,15 @@ import os
 import time
 import warnings
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from darknet_py.cli.arguments import Command
 from darknet_py.cli.flags import (
+    BACKEND,
     CAMERA,
     CFG_OR_MODEL,
     CUDA,
@@ -31,12 +32,15 @@ from darknet_py.cli.flags import (
     nms,
     thresh,
 )
-from darknet_py.cli.inputs import for_each_image, write_text
-from darknet_py.cli.load import load_finder
+from darknet_py.cli.inputs import for_all_images, write_text
+from darknet_py.cli.load import load_finder, print_accuracy
 from darknet_py.cli.model import open_data
 from darknet_py.errors import DarknetError, DarknetWarning
+from darknet_py.pipeline import batch_size
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from darknet_py.boxes import Detections
     from darknet_py.finder import Finder
 
@@ -65,13 +69,20 @@ def _run(style: Style, args: Namespace) -> int:
     )
     if args.thresh is None:
         detector.thresh = style.thresh[detector.dialect.name]
+    if args.accuracy is not None:
+        print_accuracy(args, detector)
+        if not args.image:
+            return 0
     picture, json = _outputs(args.out, style, detector)
-    frames: list[str] = []
-    answer = partial(_answer, detector, style, args, picture, None if json is None else frames)
+    frames: list[str] | None = None if json is None else []
+    answers = Answers(detector, style, args, picture, frames)
+    batch = batch_size(detector.image)
     try:
-        return for_each_image(args.image, answer)
+        parts = (answers.read, answers.run, answers.show)
+        return for_all_images(args.image, *parts, batch, quiet=args.quiet)
     finally:
-        if json is not None:
+        answers.close()
+        if json is not None and frames is not None:
             from darknet_py.results import format_json_file
 
             write_text(json, format_json_file(frames))
@@ -83,7 +94,11 @@ def _outputs(out: str | None, style: Style, detector: Finder) -> tuple[Path | No
     if out is not None:
         suffix = Path(out).suffix.lower()
         alexeyab = detector.dialect.name == "alexeyab"
-        if suffix == ".json" or (alexeyab and suffix not in PICTURES):
+        if out.endswith(("/", os.sep)):
+            picture = Path(out)
+            if not picture.is_dir():
+                raise DarknetError(f"{out}: is no folder to write the pictures to")
+        elif suffix == ".json" or (alexeyab and suffix not in PICTURES):
             json = Path(out)
         else:
             picture = Path(out if suffix in PICTURES else f"{out}.jpg")
@@ -96,37 +111,78 @@ def _outputs(out: str | None, style: Style, detector: Finder) -> tuple[Path | No
     return picture, json
 
 
-def _answer(
-    detector: Finder,
-    style: Style,
-    args: Namespace,
-    picture: Path | None,
-    frames: list[str] | None,
-    path: str,
-) -> Callable[[], None]:
-    from darknet_py import results
-    from darknet_py.draw import draw_detections
-    from darknet_py.image import save_image
-    from darknet_py.pictures import read_picture
+@dataclass
+class Answers:
+    """Reads pictures, runs the network, and tells and draws what was found."""
 
-    pixels = read_picture(path, detector.image.channels)
-    height, width = pixels.shape[:2]
-    inputs = detector.prepare(pixels)
-    start = time.perf_counter()
-    outputs = [output[0] for output in detector.run(inputs)]
-    seconds = time.perf_counter() - start
-    found = _find(detector, detector.boxes(outputs, (height, width)), style)
-    names, dialect = detector.names, detector.dialect
-    if picture is not None:
-        save_image(draw_detections(pixels, found, names, detector.thresh, dialect), picture)
-    if frames is not None:
-        objects = results.list_detections(found, names, width, height, 0.005)
-        frames.append(results.format_json(objects, len(frames) + 1, path))
-    if args.save_labels:
-        write_text(results.label_path(path), results.format_labels(found, detector.thresh))
-    size = (width, height) if args.ext_output else None
-    lines = list(_lines(detector, style, found, f"{path}: Predicted in", seconds, size))
-    return partial(print, "\n".join(lines))
+    detector: Finder
+    style: Style
+    args: Namespace
+    picture: Path | None
+    """Where to draw; into a folder each picture is drawn under its own name."""
+    frames: list[str] | None
+    """The pictures' texts for a JSON file."""
+    last: tuple[np.ndarray, Detections] | None = None
+    """What is yet to be drawn: of many pictures that go into one file only the last one stays."""
+
+    def read(self, path: str) -> tuple[np.ndarray, np.ndarray]:
+        """A picture's pixels, and the network's input."""
+        from darknet_py.pictures import read_picture
+
+        pixels = read_picture(path, self.detector.image.channels)
+        return pixels, self.detector.prepare(pixels)
+
+    def run(self, batch: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[tuple[list[Any], float]]:
+        """Each picture's outputs, and the seconds it took."""
+        import numpy as np
+
+        if not batch:
+            return []
+        inputs = np.concatenate([inputs for _, inputs in batch]) if batch[1:] else batch[0][1]
+        start = time.perf_counter()
+        outputs = self.detector.run(inputs)
+        seconds = (time.perf_counter() - start) / len(batch)
+        return [([output[i] for output in outputs], seconds) for i in range(len(batch))]
+
+    def show(
+        self, path: str, read: tuple[np.ndarray, np.ndarray], ran: tuple[list[Any], float]
+    ) -> Callable[[], None]:
+        """Write what is asked for, and give back what prints the lines."""
+        from darknet_py import results
+
+        (pixels, _), (outputs, seconds), args = read, ran, self.args
+        detector, names = self.detector, self.detector.names
+        height, width = pixels.shape[:2]
+        found = _find(detector, detector.boxes(outputs, (height, width)), self.style)
+        if self.picture is not None:
+            self.last = pixels, found
+            if not args.image:
+                self.close()
+            elif self.picture.is_dir():
+                self.close(self.picture / f"{Path(path).stem}.jpg")
+        if self.frames is not None:
+            objects = results.list_detections(found, names, width, height, 0.005)
+            self.frames.append(results.format_json(objects, len(self.frames) + 1, path))
+        if args.save_labels:
+            write_text(results.label_path(path), results.format_labels(found, detector.thresh))
+        size = (width, height) if args.ext_output else None
+        predicted = f"{path}: Predicted in"
+        lines = list(_lines(detector, self.style, found, predicted, seconds, size))
+        return partial(print, "\n".join(lines))
+
+    def close(self, path: Path | None = None) -> None:
+        """Draw what is yet to be drawn."""
+        from darknet_py.draw import draw_detections
+        from darknet_py.image import save_image
+
+        path = path or self.picture
+        if self.last is not None and path is not None:
+            detector, (pixels, found) = self.detector, self.last
+            self.last = None
+            drawn = draw_detections(
+                pixels, found, detector.names, detector.thresh, detector.dialect
+            )
+            save_image(drawn, path)
 
 
 def _find(detector: Finder, boxes: Detections, style: Style) -> Detections:
@@ -168,7 +224,7 @@ def _lines(
 
 
 _COMMON = (EXT_OUTPUT, OUT, SAVE_LABELS, LETTERBOX)
-_REST = (*MODEL, *WINDOWS, *CAMERA, *CUDA)
+_REST = (*BACKEND, *MODEL, *WINDOWS, *CAMERA, *CUDA)
 
 DETECT = Command(
     "detect",

@@ -42,6 +42,23 @@ MODEL = (
     Flag("half", "compute with 16 bits: float16, on the CPU bfloat16"),
     Flag("quiet", "do not print the table of layers and the loading of weights"),
 )
+BACKEND = (
+    Flag(
+        "backend",
+        "what runs the network: torch, or onnxruntime or openvino, for which it is converted once "
+        "and kept, or auto, the fastest of them here, which is measured once (default: torch)",
+        str,
+        choices=("torch", "onnxruntime", "openvino", "auto"),
+    ),
+    Flag("int8", "compute convolutions with 8 bits, by OpenVINO; needs -calibration"),
+    Flag("calibration", "the folder of pictures that -int8 finds its ranges on", file_name),
+    Flag(
+        "accuracy",
+        "a folder of pictures: first print how far the answers on them are from those of torch in "
+        "32 bits",
+        file_name,
+    ),
+)
 CUDA = (Flag("cuda_debug_sync", idle=True), Flag("benchmark_layers", idle=True))
 WINDOWS = (Flag("dont_show", idle=True), Flag("fullscreen", idle=True))
 """Nothing here opens a window, so that none is waited for."""

@@ -51,6 +51,8 @@ def for_all_images(
     run: Callable[[Sequence[Prepared]], Sequence[Output]],
     answer: Callable[[str, Prepared, Output], Callable[[], None]],
     batch: int,
+    *,
+    quiet: bool = False,
 ) -> int:
     """The same in three parts, which overlap where there are several images.
 
@@ -60,6 +62,7 @@ def for_all_images(
         run: computes a batch, in another.
         answer: works on one image's output and gives back what prints it.
         batch: how many images run at once.
+        quiet: do not print how many images a second were answered.
     """
 
     def answer_one(path: str) -> Callable[[], None]:
@@ -86,8 +89,9 @@ def for_all_images(
         bar.show(number, len(images))
     bar.clear()
     seconds, count = time.perf_counter() - start, len(images) - failed
-    rate = f"{count} images in {seconds:.2f} seconds: {count / seconds:.1f} images/s"
-    print(rate, file=sys.stderr)
+    if not quiet:
+        rate = f"{count} images in {seconds:.2f} seconds: {count / seconds:.1f} images/s"
+        print(rate, file=sys.stderr)
     return 1 if failed else 0
 
 

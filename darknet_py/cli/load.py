@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,7 @@ from darknet_py.cli.model import (
     choose_device,
     classifier_names,
     detector_names,
+    print_header,
     print_loading,
     resolve,
 )
@@ -19,6 +22,7 @@ from darknet_py.download import is_name
 from darknet_py.errors import DarknetError
 
 if TYPE_CHECKING:
+    from darknet_py.backends import Source
     from darknet_py.classifier import Classifier
     from darknet_py.datafile import DataFile
     from darknet_py.finder import Finder
@@ -39,6 +43,14 @@ def load_finder(args: Namespace, data: DataFile | None, **numbers: Any) -> Finde
     """
     if args.weights is None and is_name(args.cfg):
         use_name(args)
+    backend = _backend(args)
+    if backend is not None:
+        from darknet_py.backends import open_finder
+
+        opened = open_finder(_source(args), backend, device=_place(args), say=_say(args), **numbers)
+        opened.names = detector_names(args, data, opened.classes)
+        _print_opened(args, opened)
+        return opened
     if args.cfg.lower().endswith(TORCH_FREE):
         from darknet_py.runtime.detector import ModelDetector
 
@@ -51,7 +63,7 @@ def load_finder(args: Namespace, data: DataFile | None, **numbers: Any) -> Finde
 
     if args.weights is None:
         network, metadata = _read_safetensors(args)
-        detector = Detector(network, metadata.names, half=args.half, **numbers)
+        detector: Detector = Detector(network, metadata.names, half=args.half, **numbers)
         if _names_given(args):
             detector.names = detector_names(args, data, detector.classes)
         return detector
@@ -73,6 +85,16 @@ def load_scorer(args: Namespace, data: DataFile | None) -> Scorer:
     preprocess = getattr(args, "preprocess", None)
     if args.weights is None and is_name(args.cfg):
         use_name(args)
+    backend = _backend(args)
+    if backend is not None:
+        from darknet_py.backends import open_scorer
+
+        opened = open_scorer(
+            _source(args), backend, device=_place(args), say=_say(args), preprocess=preprocess
+        )
+        opened.names = classifier_names(args, data, opened.classes)
+        _print_opened(args, opened)
+        return opened
     if args.cfg.lower().endswith(TORCH_FREE):
         from darknet_py.runtime.classifier import ModelClassifier
 
@@ -90,6 +112,34 @@ def load_scorer(args: Namespace, data: DataFile | None) -> Scorer:
             classifier.names = classifier_names(args, data, classifier.classes)
         return classifier
     return load_classifier(args, data)
+
+
+def print_accuracy(args: Namespace, opened: Finder | Scorer) -> None:
+    """How far the answers are from those of torch in 32 bits, on the pictures of -accuracy."""
+    from darknet_py.accuracy import compare_finders, compare_scorers
+    from darknet_py.cli.inputs import expand
+    from darknet_py.finder import Finder
+
+    if args.weights is None:
+        raise DarknetError(f"{args.cfg}: -accuracy is for cfg and weights")
+    pictures = expand(args.accuracy)
+    files = {"dialect": args.dialect, "device": choose_device(args)}
+    cfg, weights = resolve(args.cfg), resolve(args.weights)
+    if isinstance(opened, Finder):
+        from darknet_py.detector import Detector
+
+        numbers = {name: getattr(opened, name) for name in ("thresh", "nms", "hier", "letterbox")}
+        reference = Detector.load(cfg, weights, **files, **numbers)
+        lines = compare_finders(reference, opened, pictures)
+    else:
+        from darknet_py.classifier import Classifier
+
+        fit = opened.preprocess
+        lines = compare_scorers(
+            Classifier.load(cfg, weights, preprocess=fit, **files), opened, pictures
+        )
+    for line in lines:
+        print(line)
 
 
 def load_classifier(args: Namespace, data: DataFile | None) -> Classifier:
@@ -126,6 +176,48 @@ def _read_safetensors(args: Namespace) -> tuple[Network, Metadata]:
     if not args.quiet:
         print(f"Loading {args.cfg}...Done!", file=sys.stderr)
     return network, metadata
+
+
+def _backend(args: Namespace) -> str | None:
+    """The backend that the flags ask for; None: that of the file.
+
+    Raises:
+        DarknetError: it cannot be for this file, or goes without what it needs.
+    """
+    if args.calibration is not None and not args.int8:
+        raise DarknetError("-calibration is for -int8")
+    backend: str | None = args.backend or ("openvino" if args.int8 else None)
+    if backend is not None and args.weights is None:
+        raise DarknetError(
+            f"{args.cfg}: -backend and -int8 are for cfg and weights; a model is run as it is"
+        )
+    return None if backend == "torch" and not args.int8 else backend
+
+
+def _source(args: Namespace) -> Source:
+    from darknet_py.backends import Source
+
+    cfg, weights = resolve(args.cfg), resolve(args.weights)
+    return Source(cfg, weights, args.dialect, args.half, args.int8, args.calibration)
+
+
+def _say(args: Namespace) -> Callable[[str], None]:
+    """What prints how a conversion goes."""
+    if args.quiet:
+        return lambda line: None
+    return partial(print, file=sys.stderr, flush=True)
+
+
+def _print_opened(args: Namespace, opened: Finder | Scorer) -> None:
+    """What C prints on loading, of a network in whatever library."""
+    about, metadata = opened.about, getattr(opened, "metadata", None)
+    if metadata is None:
+        network: Network = opened.network  # type: ignore[union-attr]
+        print_loading(network, args)
+    elif about is not None and not args.quiet:
+        print("\n".join(about["table"]), file=sys.stderr)
+        header = metadata.weights_header
+        print_header(metadata.dialect, header, about["layers"], args.weights)
 
 
 def _place(args: Namespace) -> str | None:

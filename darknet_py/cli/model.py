@@ -110,15 +110,24 @@ def print_table(network: Network) -> None:
 
 def print_loaded(network: Network, weights: str) -> None:
     """What C prints about a weights file that is loaded, on stderr."""
+    dialect = network.dialect.name
+    print_header(dialect, (*network.version, network.seen), len(network), weights)
+
+
+def print_header(
+    dialect: str, header: tuple[int, int, int, int], layers: int, weights: str
+) -> None:
+    """The same by a file's header and the number of layers."""
+    major, minor, _, seen = header
     loading = f"Loading weights from {weights}..."
-    if network.dialect.name == "pjreddie":
+    if dialect == "pjreddie":
         print(f"{loading}Done!", file=sys.stderr)
         return
-    wide = network.version[0] * 10 + network.version[1] >= 2
+    wide = major * 10 + minor >= 2
     print(
-        f"{loading}\n seen {64 if wide else 32}, trained: {network.seen // 1000} K-images "
-        f"({network.seen // 64000} Kilo-batches_64) \n"
-        f"Done! Loaded {len(network)} layers from weights-file ",
+        f"{loading}\n seen {64 if wide else 32}, trained: {seen // 1000} K-images "
+        f"({seen // 64000} Kilo-batches_64) \n"
+        f"Done! Loaded {layers} layers from weights-file ",
         file=sys.stderr,
     )
 

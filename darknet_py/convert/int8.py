@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from darknet_py.boxes import Detections, box_iou
+from darknet_py.accuracy import match
 from darknet_py.convert.extras import extra
 from darknet_py.errors import DarknetError
 from darknet_py.pictures import fit_picture, read_picture
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 MOST = 300
 """Pictures that are looked at."""
-MATCH = 0.5
-"""From this overlap on two boxes of one class are the same object."""
 _SUMS = ("Convolution", "GroupConvolution", "ConvolutionBackpropData", "MatMul")
 """The operations that 8 bits are for."""
 
@@ -140,22 +138,6 @@ def _compare_objects(models: Sequence[OpenVinoModel], pictures: Sequence[Path]) 
         f"{len(matches)} of {expected} objects found again, {others} others, "
         f"mean overlap {overlap:.3f}, mean difference of probability {gap:.3f}"
     )
-
-
-def match(expected: Detections, actual: Detections) -> list[tuple[float, float]]:
-    """Overlap and difference of probability of each object that both hold, one to one."""
-    pairs = []
-    for k in np.flatnonzero((expected.scores > 0).any(0)):
-        ours, theirs = (np.flatnonzero(d.scores[:, k] > 0) for d in (expected, actual))
-        free = np.ones(len(theirs), bool)
-        for i in ours[np.argsort(-expected.scores[ours, k], kind="stable")]:
-            overlap = np.where(free, box_iou(expected.boxes[i], actual.boxes[theirs]), 0)
-            best = int(overlap.argmax()) if len(overlap) else -1
-            if best >= 0 and overlap[best] >= MATCH:
-                free[best] = False
-                gap = abs(float(expected.scores[i, k] - actual.scores[theirs[best], k]))
-                pairs.append((float(overlap[best]), gap))
-    return pairs
 
 
 def _compare_classes(models: Sequence[OpenVinoModel], pictures: Sequence[Path]) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import warnings
 from typing import Any
 
 import numpy as np
 
 from darknet_py.convert.extras import extra
-from darknet_py.errors import DarknetError
+from darknet_py.errors import DarknetError, DarknetWarning
 from darknet_py.metadata import Metadata
 from darknet_py.runtime.model import Input, Model
 
@@ -19,8 +20,17 @@ SECTION = "darknet"
 class OpenVinoModel(Model):
     """An .xml file, compiled by OpenVINO; an .onnx file of ours runs, too."""
 
-    def __init__(self, path: str, device: str | None = None) -> None:
-        """Open `path`; see `runtime.open_model`."""
+    def __init__(
+        self, path: str, device: str | None = None, *, half: bool = False, cache: str | None = None
+    ) -> None:
+        """Open `path`; see `runtime.open_model`.
+
+        Args:
+            path: the file.
+            device: where it runs.
+            half: compute in 16 bits, bfloat16 or float16, where the device has either.
+            cache: a folder where OpenVINO keeps what it compiled, for the next start.
+        """
         ov = extra("openvino")
         place = "CPU" if device in (None, "cpu") else str(device).upper()
         # as computed elsewhere: not in bfloat16, which some processors would be given
@@ -30,6 +40,10 @@ class OpenVinoModel(Model):
             config["INFERENCE_NUM_THREADS"] = threads
         try:
             core = ov.Core()
+            if half:
+                config["INFERENCE_PRECISION_HINT"] = _half(core, place)
+            if cache is not None and _writable(cache):
+                config["CACHE_DIR"] = cache
             model = core.read_model(path)
             self.compiled = core.compile_model(model, place, config)
         except Exception as error:
@@ -52,6 +66,25 @@ class OpenVinoModel(Model):
         except Exception as error:
             reason = " ".join(str(error).split())
             raise DarknetError(f"{self.path}: OpenVINO failed: {reason}") from None
+
+
+def _half(core: Any, place: str) -> str:
+    """The 16 bit floats that the device computes with; 32 bits and a warning, if it has none."""
+    known = core.get_property(place, "OPTIMIZATION_CAPABILITIES")
+    for kind in ("BF16", "FP16") if place == "CPU" else ("FP16", "BF16"):
+        if kind in known:
+            return {"BF16": "bf16", "FP16": "f16"}[kind]
+    message = f"{place} does not compute with 16 bits: it does with 32"
+    warnings.warn(message, DarknetWarning, stacklevel=3)
+    return "f32"
+
+
+def _writable(folder: str) -> bool:
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK)
 
 
 def _texts(model: Any) -> dict[str, str]:

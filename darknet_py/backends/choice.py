@@ -1,0 +1,105 @@
+"""The fastest library for a network on this machine, by a measurement."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from darknet_py.backends.converted import PACKAGES, Say
+from darknet_py.backends.identity import Source, processor, threads, versions
+from darknet_py.backends.store import recall, remember
+from darknet_py.errors import DarknetError
+
+if TYPE_CHECKING:
+    from darknet_py.finder import Finder
+    from darknet_py.scorer import Scorer
+
+LONGEST = 3.0
+"""Seconds that are measured, at most, beyond the first runs."""
+ROUNDS = 12
+"""How often each library runs then, at most."""
+
+Found = TypeVar("Found", bound="Finder | Scorer")
+
+
+def choose(
+    source: Source,
+    open_with: Callable[[str], Found],
+    device: str | None = None,
+    say: Say = lambda line: None,
+) -> Found:
+    """The fastest of the libraries that are here, by a measurement that is kept for next time.
+
+    Args:
+        source: the network.
+        open_with: opens it with the library of that name.
+        device: where it runs.
+        say: takes each line that tells what is done, if anything is.
+    """
+    names = [name for name in PACKAGES if importlib.util.find_spec(name) is not None]
+    packages = [package for name in names for package in PACKAGES[name]]
+    key = source.key("choice", device, processor(), threads(), *versions(packages))
+    known = recall("choices", key)
+    if isinstance(known, Mapping) and known.get("backend") in names:
+        return open_with(known["backend"])
+    opened: dict[str, Found] = {}
+    failed: DarknetError | None = None
+    for name in names:
+        if source.int8 and name == "torch":
+            continue
+        try:
+            opened[name] = open_with(name)
+        except DarknetError as error:
+            if name == "torch":
+                raise
+            failed = error
+    if not opened:
+        raise failed or DarknetError("no library is installed that runs this network")
+    seconds = measure(opened)
+    best = min(seconds, key=lambda name: seconds[name])
+    figures = {name: round(value * 1000, 3) for name, value in seconds.items()}
+    listed = ", ".join(f"{name} {value:g} ms" for name, value in figures.items())
+    say(f"Fastest: {best} ({listed})")
+    remember("choices", key, {"backend": best, "milliseconds": figures})
+    return opened[best]
+
+
+def measure(opened: Mapping[str, Found]) -> dict[str, float]:
+    """The shortest run of each for one picture, in seconds; they take turns.
+
+    One that fails is left out.
+
+    Raises:
+        DarknetError: all fail.
+    """
+    best: dict[str, float] = {}
+    failed = DarknetError("nothing to measure")
+    for name, item in opened.items():
+        shape = item.image
+        sides = (1, shape.channels, shape.height, shape.width)
+        inputs = np.random.default_rng(0).random(sides, np.float32)
+        try:
+            for _ in range(2):  # the first runs prepare
+                best[name] = _time(item, inputs)
+        except DarknetError as error:
+            best.pop(name, None)
+            failed = error
+    if not best:
+        raise failed
+    end = time.perf_counter() + LONGEST
+    for _ in range(ROUNDS):
+        for name in best:
+            best[name] = min(best[name], _time(opened[name], inputs))
+        if time.perf_counter() > end:
+            break
+    return best
+
+
+def _time(item: Finder | Scorer, inputs: np.ndarray) -> float:
+    start = time.perf_counter()
+    item.run(inputs)
+    return time.perf_counter() - start

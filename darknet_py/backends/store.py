@@ -1,0 +1,160 @@
+"""Converted models on disk: made once, whole or not at all, whichever process comes first."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from darknet_py.errors import DarknetWarning
+
+CACHE = "DARKNET_PY_CACHE"
+"""The environment variable that names another folder than the system's."""
+ABOUT = "about.json"
+"""The file that says what lies in an entry, and how large each file is."""
+
+
+def cache_folder() -> Path:
+    r"""Where converted models lie: $DARKNET_PY_CACHE, or the system's folder for such files.
+
+    That is `$XDG_CACHE_HOME/darknet-py`, `~/.cache/darknet-py`, `~/Library/Caches/darknet-py`, or
+    `%LOCALAPPDATA%\darknet-py\Cache`.
+    """
+    given = os.environ.get(CACHE)
+    if given:
+        return Path(given)
+    if os.environ.get("XDG_CACHE_HOME"):
+        return Path(os.environ["XDG_CACHE_HOME"]) / "darknet-py"
+    if os.name == "nt" and os.environ.get("LOCALAPPDATA"):
+        return Path(os.environ["LOCALAPPDATA"]) / "darknet-py" / "Cache"
+    home = Path.home()
+    mac = sys.platform == "darwin"
+    return (home / "Library/Caches" if mac else home / ".cache") / "darknet-py"
+
+
+def find_entry(key: str) -> tuple[Path, dict[str, Any]] | None:
+    """The entry of that key and what it says of itself; None: there is none, or it is damaged."""
+    folder = cache_folder() / "converted" / key
+    try:
+        about: dict[str, Any] = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        sizes = about["sizes"]
+        whole = all((folder / name).stat().st_size == size for name, size in sizes.items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return (folder, about) if whole else None
+
+
+def make_entry(key: str, write: Callable[[Path], Mapping[str, Any]]) -> tuple[Path, dict[str, Any]]:
+    """The entry of that key, made by `write` if it is not there.
+
+    Of several processes the first one makes it and the others wait, where the system has locks
+    for files; elsewhere each makes one, and the first to end wins.
+
+    Args:
+        key: a name for a folder.
+        write: puts files into the folder it is given; what it returns is kept with them.
+    """
+    try:
+        root = cache_folder() / "converted"
+        root.mkdir(parents=True, exist_ok=True)
+        scratch = root / f".{key}.{secrets.token_hex(4)}"
+        scratch.mkdir()
+    except OSError as error:
+        message = f"{cache_folder()}: cannot be written ({error.strerror}): nothing is kept there"
+        warnings.warn(message, DarknetWarning, stacklevel=2)
+        return _temporary(write)
+    try:
+        with _lock(root / f"{key}.lock"):
+            found = find_entry(key)
+            return found or _fill(scratch, root / key, write)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def drop_entry(key: str) -> None:
+    """Remove an entry that turned out to be damaged."""
+    shutil.rmtree(cache_folder() / "converted" / key, ignore_errors=True)
+
+
+def remember(kind: str, key: str, value: Any) -> None:
+    """Keep a small value; in vain, where the folder cannot be written."""
+    path = cache_folder() / kind / f"{key}.json"
+    temporary = path.with_name(f".{key}.{secrets.token_hex(4)}")
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(value), encoding="utf-8")
+        temporary.replace(path)
+
+
+def recall(kind: str, key: str) -> Any:
+    """A value that was kept; None: it was not, or is damaged."""
+    try:
+        return json.loads((cache_folder() / kind / f"{key}.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _fill(
+    scratch: Path, target: Path, write: Callable[[Path], Mapping[str, Any]]
+) -> tuple[Path, dict[str, Any]]:
+    about = _describe(scratch, write(scratch))
+    for path in (*scratch.iterdir(), scratch):
+        _sync(path)
+    shutil.rmtree(target, ignore_errors=True)  # one that is damaged
+    try:
+        scratch.rename(target)
+    except OSError:  # another process was first
+        found = find_entry(target.name)
+        if found is None:
+            raise
+        return found
+    return target, about
+
+
+def _describe(folder: Path, more: Mapping[str, Any]) -> dict[str, Any]:
+    sizes = {path.name: path.stat().st_size for path in folder.iterdir() if path.is_file()}
+    about = {**more, "sizes": sizes}
+    (folder / ABOUT).write_text(json.dumps(about), encoding="utf-8")
+    return about
+
+
+def _sync(path: Path) -> None:
+    """Have the disk hold it before its name does; folders cannot be synced everywhere."""
+    with contextlib.suppress(OSError):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+_scratch: list[tempfile.TemporaryDirectory[str]] = []
+"""Folders that live as long as the process."""
+
+
+def _temporary(write: Callable[[Path], Mapping[str, Any]]) -> tuple[Path, dict[str, Any]]:
+    _scratch.append(tempfile.TemporaryDirectory(prefix="darknet-py-"))
+    folder = Path(_scratch[-1].name)
+    return folder, _describe(folder, write(folder))
+
+
+@contextlib.contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """Only one process at a time; the lock goes with the process that holds it."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    with open(path, "ab") as file:
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
