@@ -66,8 +66,19 @@ def compiled(job: dict[str, Any]) -> Run:
 
 
 def auto(job: dict[str, Any]) -> Run:
-    """`-backend auto`."""
-    raise CannotRun("not built yet")
+    """`-backend auto`: which of them it takes is found, and kept, before the clock runs."""
+    import os
+
+    import torch
+
+    from darknet_py.backends import Source, open_finder, open_scorer
+
+    os.environ["OMP_NUM_THREADS"] = str(job["threads"])  # where all of them look
+    torch.set_num_threads(job["threads"])
+    source = Source(job["cfg"], job["weights"], None, job["dtype"] == "bf16", False, None)
+    opened = (open_finder if job["boxes"] else open_scorer)(source, "auto")
+    x = job["inputs"]
+    return lambda: opened.run(x)
 
 
 def eager(job: dict[str, Any]) -> Run:

@@ -24,7 +24,7 @@ class Budget:
 
     seconds: float = 8.0
     rounds: int = 15
-    compile_seconds: float = 400.0
+    ready_seconds: float = 600.0
 
 
 def summary(seconds: Sequence[float]) -> dict[str, Any]:
@@ -41,19 +41,15 @@ def measure(
     budget: Budget,
 ) -> dict[str, dict[str, Any]]:
     """What each rival takes for a job, by its name: a summary, or why it `cannot`."""
-    results: dict[str, dict[str, Any]] = {}
-    first: dict[str, float] = {}
-    for rival in rivals:
+    rivals = list(rivals)
+    for rival in rivals:  # they get ready all at once: converting and compiling takes long
         order = job | {"do": "load", "engine": rival.engine, "dtype": rival.dtype}
-        answer = processes[rival.name].ask(budget.compile_seconds, **order)
-        results[rival.name] = answer
-        if "cannot" not in answer:
-            first[rival.name] = answer["first"]
-    taken = _take_turns(processes, [r for r in rivals if r.name in first], results, budget)
-    for name, seconds in taken.items():
+        processes[rival.name].tell(**order, first=not rival.slow)
+    results = {r.name: processes[r.name].hear(budget.ready_seconds) for r in rivals}
+    ready = [rival for rival in rivals if "cannot" not in results[rival.name]]
+    for name, seconds in _take_turns(processes, ready, results, budget).items():
         if "cannot" not in results[name]:
-            # Where there was time for nothing else, the first run is all there is.
-            results[name] |= summary(seconds or [first[name]])
+            results[name] |= summary(seconds)
         processes[name].ask(30, do="free")
     return results
 
@@ -74,7 +70,7 @@ def _take_turns(
             break
         for rival in rivals:
             run = last[rival.name]
-            if rival.slow and (number > 2 or (number + 1) * run > budget.seconds / 2):
+            if rival.slow and number and (number > 2 or run > budget.seconds / 4):
                 continue
             times = max(1, min(10, round(TURN / max(run, 1e-5))))
             answer = processes[rival.name].ask(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -15,6 +16,9 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 WORK = Path(os.environ.get("DARKNET_PY_BENCH", HERE / ".work"))
 """Where files are made and rivals installed; a second run finds them there."""
+
+ALEXEYAB = "DARKNET_PY_ALEXEYAB"
+"""The variable that names the libdarknet.so of a build of AlexeyAB's fork."""
 
 sys.path.insert(0, str(HERE.parent / "tests"))
 
@@ -53,6 +57,7 @@ RIVALS = (
     Rival("torch eager", "eager"),
     Rival("ours bf16", "ours", "bf16", mine=True),
     Rival("ours bf16 -compile", "compiled", "bf16", mine=True, batches=(1,)),
+    Rival("ours bf16 -backend auto", "auto", "bf16", mine=True, batches=(1,)),
     Rival("OpenVINO bf16", "openvino", "bf16"),
 )
 
@@ -82,31 +87,40 @@ class Process:
     def __init__(self, rival: Rival) -> None:
         self.rival = rival
         self._process: subprocess.Popen[bytes] | None = None
+        self._reason = ""
 
     def ask(self, seconds: float, **order: Any) -> dict[str, Any]:
         """The worker's answer; `cannot` says why there is none, so after `seconds`."""
+        self.tell(**order)
+        return self.hear(seconds)
+
+    def tell(self, **order: Any) -> None:
+        """Give an order; `hear` must be called before the next one."""
+        self._reason = ""
         python = interpreter(self.rival)
-        if python is None:
-            return {"cannot": "not installed"}
-        if self.rival.engine == "alexeyab" and not os.environ.get("DARKNET_PY_ALEXEYAB"):
-            return {"cannot": "not installed"}
+        if python is None or (self.rival.engine == "alexeyab" and not os.environ.get(ALEXEYAB)):
+            self._reason = "not installed"
+            return
         if self._process is None:
             self._process = self._start(python)
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # hear finds that it has died
+            self._process.stdin.write(json.dumps(order).encode() + b"\n")
+            self._process.stdin.flush()
+
+    def hear(self, seconds: float) -> dict[str, Any]:
+        """The answer to the last order."""
         process = self._process
-        assert process.stdin is not None and process.stdout is not None
-        try:
-            process.stdin.write(json.dumps(order).encode() + b"\n")
-            process.stdin.flush()
-            if not select.select([process.stdout], [], [], seconds)[0]:
-                self.stop()
-                return {"cannot": f"takes longer than {seconds:.0f} s"}
-            line = process.stdout.readline()
-        except BrokenPipeError:
-            line = b""
+        if self._reason or process is None:
+            return {"cannot": self._reason}
+        assert process.stdout is not None
+        if not select.select([process.stdout], [], [], seconds)[0]:
+            self.stop()
+            return {"cannot": f"takes longer than {seconds:.0f} s"}
+        line = process.stdout.readline()
         if not line:
-            status = process.wait()
             self._process = None
-            return {"cannot": f"its process ends with status {status}"}
+            return {"cannot": f"its process ends with status {process.wait()}"}
         answer: dict[str, Any] = json.loads(line)
         return answer
 
@@ -114,6 +128,7 @@ class Process:
         environment = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
         # One folder for what is compiled, so that a second benchmark need not wait for it again.
         environment.setdefault("DARKNET_PY_COMPILED", str(WORK / "compiled"))
+        environment.setdefault("DARKNET_PY_CACHE", str(WORK / "cache"))
         return subprocess.Popen(
             [python, HERE / "worker.py"],
             stdin=subprocess.PIPE,

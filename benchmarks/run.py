@@ -67,7 +67,7 @@ def run_rows(args: argparse.Namespace, results: Results) -> None:
     """Every chosen network, batch and number of threads."""
     chosen = [rival for rival in rivals.RIVALS if _wanted(rival.name, args.rivals)]
     processes = {rival.name: rivals.Process(rival) for rival in chosen}
-    budget = Budget(args.seconds, 3 if args.quick else 15, 60 if args.quick else 400)
+    budget = Budget(args.seconds, 3 if args.quick else 15, 120 if args.quick else 600)
     try:
         for row in networks.ROWS:
             if row.name in args.rows:
