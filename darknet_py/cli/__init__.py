@@ -13,6 +13,7 @@ from darknet_py import __version__
 from darknet_py.cli import (
     anchors,
     classifier,
+    classifier_valid,
     convert,
     detector,
     download,
