@@ -20,6 +20,7 @@ from torch import Tensor
 from darknet_py.dialect import PJREDDIE, Dialect
 from darknet_py.errors import DarknetWarning, WeightsError
 from darknet_py.filetype import describe
+from darknet_py.filling import read_into
 from darknet_py.network import Network
 from darknet_py.replacing import replacing
 
@@ -103,10 +104,12 @@ def load_weights(
     blocks = list(_blocks(network, start, cutoff, header))
     held = _held(network, os.fspath(path), data.size, blocks, header, whole=cutoff is None)
     _initialize_rest(network, held)
-    with torch.no_grad():
+    with torch.no_grad(), open(path, "rb", buffering=0) as file:
         for block in held:
-            values = torch.from_numpy(data[block.start : block.end])
             tensor = block.tensor
+            if not block.turned and read_into(tensor, file, header.size + 4 * block.start):
+                continue
+            values = torch.from_numpy(data[block.start : block.end])
             if block.turned:
                 values = values.view(tensor[0].numel(), len(tensor)).t()
             tensor.copy_(values.reshape(tensor.shape))
