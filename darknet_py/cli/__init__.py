@@ -18,6 +18,7 @@ from darknet_py.cli import (
     detector,
     download,
     evaluate,
+    rnn,
     speed,
     tools,
     views,
@@ -46,6 +47,7 @@ COMMANDS: dict[tuple[str, ...], Command] = {
         speed.SPEED,
         *weights.COMMANDS,
         *views.COMMANDS,
+        *rnn.COMMANDS,
     )
 }
 
