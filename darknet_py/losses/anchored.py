@@ -152,9 +152,8 @@ class AnchorLoss:
         cell = torch.stack([where[3], where[2]], 1)
         lesson = self._lesson(truths, objects, anchor, cell)
         cells = canvas.take(where)
-        place, goal = self.own_entries - 1, 1.0
-        if o.objectness_smooth:
-            goal = best[where].square()
+        place = self.own_entries - 1
+        goal = best[where].square() if o.objectness_smooth else torch.ones_like(best[where])
         cells.delta[:, place] = o.obj_normalizer * (goal - cells.out[:, place])
         self._teach_classes(cells, lesson)
         if o.objectness_smooth:

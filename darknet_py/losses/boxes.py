@@ -49,9 +49,7 @@ def box_ciou(a: Tensor, b: Tensor) -> Tensor:
     diagonal, iou = _diagonal(a, b), box_iou(a, b)
     shape = 4 / math.pi**2 * _turn(a, b).square()
     alpha = shape / (1 - iou + shape + 0.000001)
-    return torch.where(
-        diagonal == 0, iou, iou - (_distance(a, b) / diagonal + alpha * shape)
-    )
+    return torch.where(diagonal == 0, iou, iou - (_distance(a, b) / diagonal + alpha * shape))
 
 
 MEASURES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -98,8 +96,8 @@ def _turn(predicted: Tensor, truth: Tensor) -> Tensor:
 def overlap_gradient(predicted: Tensor, truth: Tensor, kind: str) -> Tensor:
     """Which way x, y, w and h of the predicted boxes must go, `(..., 4)`.
 
-    The gradient of the measure `kind`, but for w and h: there it is that of the edges, twice as
-    large, and of the shape without its 1 / (w^2 + h^2). C: box.c:dx_box_iou.
+    The gradient of IoU and GIoU, for w and h twice that: both edges move a whole step. diou and
+    ciou add steps of their own, which are no gradients. C: box.c:dx_box_iou.
     """
     left, top, right, bottom = edges(predicted)
     left_t, top_t, right_t, bottom_t = edges(truth)
@@ -141,9 +139,10 @@ def overlap_gradient(predicted: Tensor, truth: Tensor, kind: str) -> Tensor:
 
 
 def _pull(predicted: Tensor, truth: Tensor) -> Tensor:
-    """The gradient of the centres' distance over the diagonal around both, downwards.
+    """How the centres' distance shrinks over the diagonal around both boxes.
 
-    PARITY: for w and h its sign is that of a growing distance (C: box.c:dx_box_iou).
+    PARITY: for x and y the diagonal's part has the wrong sign, so where one box sticks out this
+    is no gradient (C: box.c:dx_box_iou).
     """
     left, top, right, bottom = edges(predicted)
     left_t, top_t, right_t, bottom_t = edges(truth)
@@ -166,12 +165,13 @@ def _pull(predicted: Tensor, truth: Tensor) -> Tensor:
 
 
 def _reshape(predicted: Tensor, truth: Tensor, iou: Tensor) -> Tensor:
-    """ciou's step towards the truth's shape."""
+    """The step of ciou towards the truth's shape.
+
+    PARITY: without the gradient's 1 / (w^2 + h^2) (C: box.c:dx_box_iou).
+    """
     turn = _turn(predicted, truth)
     shape = 4 / math.pi**2 * turn.square()
     alpha = shape / (1 - iou + shape + 0.000001)
     factor = alpha * 8 / math.pi**2 * turn
     zero = torch.zeros_like(turn)
-    return torch.stack(
-        [zero, zero, factor * predicted[..., 3], -factor * predicted[..., 2]], -1
-    )
+    return torch.stack([zero, zero, factor * predicted[..., 3], -factor * predicted[..., 2]], -1)

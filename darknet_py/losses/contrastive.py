@@ -112,6 +112,8 @@ def _first_rivals(others: Tensor, known: Tensor, samples: Samples, most: int) ->
 
 def _accuracy(similar: Tensor, known: Tensor, same: Tensor) -> float:
     """How many of those with both are more like their own than like any other, in whole %."""
+    if not len(similar):
+        return -1.0
     nothing = torch.full_like(similar, -10)
     own = torch.where(known & same, similar, nothing).amax(1)
     other = torch.where(known & ~same, similar, nothing).amax(1)

@@ -113,9 +113,7 @@ class GaussianYoloLoss(AnchorLoss):
 
     def _likelihood(self, off: Tensor, deviation: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
         """Steps of the coordinates and of their deviations, `off` in deviations."""
-        density = torch.exp(off.square() * -0.5) / (
-            math.sqrt(2 * math.pi) * (deviation + SIGMA)
-        )
+        density = torch.exp(off.square() * -0.5) / (math.sqrt(2 * math.pi) * (deviation + SIGMA))
         # PARITY: the factor is one half where the density is not tiny, so off grows without bound
         # in the steps (C: gaussian_yolo_layer.c:delta_gaussian_yolo_box).
         share = 0.5 / (density + 1e-9) * density * scale

@@ -33,6 +33,4 @@ class Lesson:
     def of(self, rows: Tensor) -> Lesson:
         """Some of them."""
         weight = None if self.weight is None else self.weight[rows]
-        return Lesson(
-            self.box[rows], self.number[rows], self.cell[rows], self.anchor[rows], weight
-        )
+        return Lesson(self.box[rows], self.number[rows], self.cell[rows], self.anchor[rows], weight)

@@ -70,7 +70,7 @@ class RegionClasses:
     def _climb(
         self, canvas: Canvas, out: Tensor, delta: Tensor, numbers: Tensor, scale: Tensor | float
     ) -> None:
-        for number in numbers.unique().tolist():
+        for number in sorted(set(numbers.tolist())):
             rows = (numbers == number).nonzero()
             rivals, path = self.rivals(number).to(rows.device), self.path(number).to(rows.device)
             factor = scale[rows[:, 0]] if isinstance(scale, Tensor) else scale
