@@ -12,12 +12,15 @@ from collections.abc import Sequence
 from darknet_py import __version__
 from darknet_py.cli import (
     anchors,
+    cifar,
     classifier,
     classifier_valid,
     convert,
     detector,
     download,
     evaluate,
+    nightmare,
+    others,
     rnn,
     speed,
     tools,
@@ -48,6 +51,9 @@ COMMANDS: dict[tuple[str, ...], Command] = {
         *weights.COMMANDS,
         *views.COMMANDS,
         *rnn.COMMANDS,
+        nightmare.NIGHTMARE,
+        *cifar.COMMANDS,
+        *others.COMMANDS,
     )
 }
 

@@ -274,7 +274,7 @@ COMMANDS = (
             Flag("iou_thresh", "the overlap that counts as found (default: 0.5)", float, 0.5),
             LETTER_BOX,
             Flag("nms", "overlap at which the weaker box goes, 0: none does (0.45)", float),
-            Flag("coco", "also VOC's and COCO's own tables, of the same boxes (needs the extra coco)"),
+            Flag("coco", "also VOC's and COCO's tables, of the same boxes (needs the extra coco)"),
             JSON,
         ),
     ),
