@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any, Literal, get_args, overload
+from typing import TYPE_CHECKING, Any, Literal, get_args, overload
 
 import numpy as np
 import torch
@@ -25,6 +25,9 @@ from darknet_py.pictures import Fit
 from darknet_py.scorer import Scorer, fit_names
 from darknet_py.shape import Shape
 from darknet_py.weights import load_weights
+
+if TYPE_CHECKING:
+    from darknet_py.compiled import CompiledNetwork
 
 
 class Classifier(Scorer):
@@ -60,6 +63,7 @@ class Classifier(Scorer):
             DarknetError: the network is no classifier, or `preprocess` is none of these.
         """
         self.network, self.half = network, half
+        self.compiled: CompiledNetwork | None = None
         self.preprocess: Fit = preprocess or network.dialect.classify_fit
         if self.preprocess not in get_args(Fit):
             known = ", ".join(get_args(Fit))
@@ -133,7 +137,7 @@ class Classifier(Scorer):
             preprocess: how pictures are fitted to the input, see `Classifier`.
             half: calculate with 16 bits, see `Classifier`.
             backend: what runs the network: "torch"; "onnxruntime" or "openvino", for which it is
-                converted once and kept (docs/speed.md); or "auto", the fastest of them here.
+                converted once and kept (docs/backends.md); or "auto", the fastest of them here.
             int8: compute convolutions with 8 bits, by OpenVINO.
             calibration: the folder of pictures that `int8` finds its ranges on.
 
@@ -190,7 +194,10 @@ class Classifier(Scorer):
         if size != (before.height, before.width):
             network.resize(*size)
         try:
-            (y,) = run_batch(network, inputs, None, self.half)
+            if self.compiled is not None:
+                (y,) = self.compiled(torch.from_numpy(inputs))
+            else:
+                (y,) = run_batch(network, inputs, None, self.half)
         finally:
             if size != (before.height, before.width):
                 network.resize(before.height, before.width)
@@ -198,3 +205,17 @@ class Classifier(Scorer):
         if self.tree is not None:
             multiply_down(scores, self.tree, leaves_only=network.dialect.classify_leaves)
         return scores
+
+    def compile(self) -> None:
+        """Run as machine code of the network's own from now on (docs/speed.md).
+
+        It is made for the first batch, or found on disk; without a compiler there is a warning.
+
+        Raises:
+            DarknetError: with `preprocess` "resize_min" sums are those of C's loops.
+        """
+        from darknet_py.compiled import compile_runner
+
+        if self.preprocess == "resize_min":
+            raise DarknetError("preprocess resize_min sums in C's order: it is not compiled")
+        self.compiled = compile_runner(self.network, None, self.half)
