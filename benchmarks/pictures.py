@@ -1,6 +1,6 @@
 """How long resizing a picture, loading weights and starting take here.
 
-    python benchmarks/pictures.py [PICTURE [CFG WEIGHTS]]
+python benchmarks/pictures.py [PICTURE [CFG WEIGHTS]]
 """
 
 from __future__ import annotations
