@@ -117,5 +117,9 @@ class Comparison(Paired):
         except OSError:
             return
         for name, share in zip(words[0::2], words[1::2], strict=False):
-            if 0 <= int(name) < self.classes:
-                shares[int(name)] = max(shares[int(name)], float(share))
+            try:
+                number, value = int(name), float(share)
+            except ValueError:  # C's fscanf stops here, too
+                return
+            if 0 <= number < self.classes:
+                shares[number] = max(shares[number], value)
