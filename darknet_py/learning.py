@@ -11,11 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from darknet_py.augment import AugmentOptions
 from darknet_py.errors import TrainError
 from darknet_py.gradients import PassOn
 from darknet_py.layers import Head, Layer
 from darknet_py.layers.base import Delta, Step, flat
 from darknet_py.layers.convolutional import Convolutional
+from darknet_py.losses.rejection import LabelRejection
 from darknet_py.memory import find_last_readers
 from darknet_py.network import Network
 from darknet_py.optimizer import Optimizer
@@ -51,6 +53,14 @@ class Learner:
         """
         self.network, self.amp = network, amp
         self.options = read_options(ScheduleOptions, network.sections[0], network.dialect)
+        data = read_options(AugmentOptions, network.sections[0], network.dialect)
+        self.label_smooth_eps = data.label_smooth_eps
+        self.rejection = LabelRejection(
+            self.options.max_batches,
+            sigmas=self.options.num_sigmas_reject_badlabels,
+            percentage=self.options.badlabels_rejection_percentage,
+            equidistant_point=self.options.equidistant_point,
+        )
         net = network.net
         self.subdivisions = max(net.subdivisions, 1)
         self.batch = max(net.batch // self.subdivisions, 1) * max(net.time_steps, 1)
@@ -132,6 +142,8 @@ class Learner:
             subdivision=self._mini_batch,
             max_batches=self.options.max_batches,
             burn_in=self.options.burn_in,
+            label_smooth_eps=self.label_smooth_eps,
+            rejection=self.rejection,
         )
         stop, ends, directions = self._find_stop(), [], []
         self.deltas = {}

@@ -64,7 +64,7 @@ class Detection(Head):
         """C's l.delta, in the shape of the input."""
         self._need_boxes()
         delta = detection_delta(output, truth, self.options, step)
-        delta.values = delta.values.view(inputs[0].shape)
+        delta.values = delta.values.reshape(inputs[0].shape)
         return delta
 
     def decode(self, output: Tensor, image: Shape, thresh: float, hier: float) -> Detections:

@@ -61,7 +61,7 @@ class AnchorLoss:
         if step.rejection is not None and self.rejects:
             step.rejection.reject(canvas.delta, step.iteration)
         cost, figures = self._cost(canvas)
-        return Delta(canvas.delta.view(output.shape), cost, figures)
+        return Delta(canvas.delta.reshape(output.shape), cost, figures)
 
     def _read(self, truth: Tensor) -> Truths:
         known = self.options.classes

@@ -44,5 +44,5 @@ def iseg_delta(output: Tensor, truth: Tensor, classes: int) -> Delta:
         away = pull.sum(0)  # (ids, pixels): from all objects' means together
         for own, mask in zip(pull, inside, strict=True):
             for_embedding[image] += mask * (2 * own - away)
-    values = torch.cat([for_scores, for_embedding * 0.01], 1).view(output.shape)
+    values = torch.cat([for_scores, for_embedding * 0.01], 1).reshape(output.shape)
     return Delta(values, squared(values))

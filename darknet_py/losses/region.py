@@ -59,7 +59,7 @@ class RegionLoss:
         self._background(canvas, truths, placed, step)
         self._objects(canvas, truths, placed)
         cost = squared(canvas.delta)
-        raw = canvas.delta.view(output.shape)
+        raw = canvas.delta.reshape(output.shape)
         if self.interleaved:
             return Delta(raw, cost, self._figures(canvas))
         # What backward_region_layer_gpu does; the CPU's backward does nothing.
@@ -67,7 +67,7 @@ class RegionLoss:
         values[:, :, :2] *= slope[:, :, :2]
         if not self.options.background:
             values[:, :, self.place] *= slope[:, :, self.place]
-        return Delta(values.view(output.shape), cost, self._figures(canvas), raw)
+        return Delta(values.reshape(output.shape), cost, self._figures(canvas), raw)
 
     def _read(self, truth: Tensor) -> Truths:
         o, known = self.options, self.options.classes
