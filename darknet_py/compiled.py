@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from darknet_py import __version__
 from darknet_py.convert.program import fold
-from darknet_py.errors import DarknetWarning
+from darknet_py.errors import DarknetError, DarknetWarning
+from darknet_py.inputs import run_batch
 from darknet_py.layers import Head
 from darknet_py.layers.base import as_array
 from darknet_py.layers.recurrent import Recurrent
@@ -106,6 +107,23 @@ class CompiledNetwork:
                 os.utime(path)  # of use today
                 return program
         return _load(compile_network(self.network, shape, self.dtype, self.folder, key))
+
+
+def compile_runner(network: Network, wanted: Sequence[int] | None, half: bool) -> CompiledNetwork:
+    """What `Detector` and `Classifier` run after `compile()`; `half`: with bfloat16.
+
+    Raises:
+        DarknetError: the network is on another device than the CPU.
+    """
+    device = next((p.device for p in network.parameters()), torch.device("cpu"))
+    if device.type != "cpu":
+        raise DarknetError(f"compiled networks run on the CPU, this one is on {device}")
+
+    def plain(x: Tensor) -> list[Tensor]:
+        return run_batch(network, x.numpy(), wanted, half)
+
+    dtype = torch.bfloat16 if half else torch.float32
+    return CompiledNetwork(network, lambda: plain, dtype=dtype)
 
 
 def find_folder() -> Path:

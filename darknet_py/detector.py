@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 import torch
@@ -21,6 +21,9 @@ from darknet_py.inputs import find_device, run_batch
 from darknet_py.network import Network
 from darknet_py.shape import Shape
 from darknet_py.weights import load_weights
+
+if TYPE_CHECKING:
+    from darknet_py.compiled import CompiledNetwork
 
 
 class Detector(Finder):
@@ -63,6 +66,7 @@ class Detector(Finder):
         if not network.image.is_image:
             raise CfgError(f"{path}: takes {network.image} values and no picture")
         self.network, self.half = network, half
+        self.compiled: CompiledNetwork | None = None
         self.classes = max(head.classes for head in network.heads)
         self.names = fill_names(names, self.classes, path)
         super().__init__(network.dialect.thresh if thresh is None else thresh, nms, hier)
@@ -130,7 +134,7 @@ class Detector(Finder):
             letterbox: see `Detector`.
             half: see `Detector`.
             backend: what runs the network: "torch"; "onnxruntime" or "openvino", for which it is
-                converted once and kept (docs/speed.md); or "auto", the fastest of them here.
+                converted once and kept (docs/backends.md); or "auto", the fastest of them here.
             int8: compute convolutions with 8 bits, by OpenVINO.
             calibration: the folder of pictures that `int8` finds its ranges on.
 
@@ -194,8 +198,20 @@ class Detector(Finder):
 
     def run(self, inputs: np.ndarray) -> list[torch.Tensor]:
         """The heads' outputs for prepared inputs, `(batch, channels, height, width)`."""
+        if self.compiled is not None:
+            return self.compiled(torch.from_numpy(inputs))
         heads = [head.index for head in self.network.heads]
         return run_batch(self.network, inputs, heads, self.half)
+
+    def compile(self) -> None:
+        """Run as machine code of the network's own from now on (docs/speed.md).
+
+        It is made for the first batch, or found on disk; without a compiler there is a warning.
+        """
+        from darknet_py.compiled import compile_runner
+
+        heads = [head.index for head in self.network.heads]
+        self.compiled = compile_runner(self.network, heads, self.half)
 
     def decode(self, outputs: Sequence[torch.Tensor]) -> Detections:
         """The boxes in one sample of the heads' outputs, relative to the network's input."""

@@ -44,6 +44,11 @@ MODEL = (
 )
 BACKEND = (
     Flag(
+        "compile",
+        "compile the network as a whole, with a C++ compiler, and keep the result for the next "
+        "time",
+    ),
+    Flag(
         "backend",
         "what runs the network: torch, or onnxruntime or openvino, for which it is converted once "
         "and kept, or auto, the fastest of them here, which is measured once (default: torch)",

@@ -7,7 +7,7 @@ from argparse import Namespace
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from darknet_py.cli.download import use_name
 from darknet_py.cli.model import (
@@ -25,12 +25,14 @@ if TYPE_CHECKING:
     from darknet_py.backends import Source
     from darknet_py.classifier import Classifier
     from darknet_py.datafile import DataFile
+    from darknet_py.detector import Detector
     from darknet_py.finder import Finder
     from darknet_py.metadata import Metadata
     from darknet_py.network import Network
     from darknet_py.scorer import Scorer
 
 TORCH_FREE = (".onnx", ".xml")
+Torch = TypeVar("Torch", bound="Classifier | Detector")
 
 
 def load_finder(args: Namespace, data: DataFile | None, **numbers: Any) -> Finder:
@@ -51,7 +53,7 @@ def load_finder(args: Namespace, data: DataFile | None, **numbers: Any) -> Finde
         opened.names = detector_names(args, data, opened.classes)
         _print_opened(args, opened)
         return opened
-    if args.cfg.lower().endswith(TORCH_FREE):
+    if _is_torch_free(args):
         from darknet_py.runtime.detector import ModelDetector
 
         found = ModelDetector.load(args.cfg, device=_place(args), **numbers)
@@ -66,7 +68,7 @@ def load_finder(args: Namespace, data: DataFile | None, **numbers: Any) -> Finde
         detector: Detector = Detector(network, metadata.names, half=args.half, **numbers)
         if _names_given(args):
             detector.names = detector_names(args, data, detector.classes)
-        return detector
+        return _compiled(args, detector)
     detector = Detector.load(
         resolve(args.cfg),
         resolve(args.weights),
@@ -77,7 +79,7 @@ def load_finder(args: Namespace, data: DataFile | None, **numbers: Any) -> Finde
     )
     detector.names = detector_names(args, data, detector.classes)
     print_loading(detector.network, args)
-    return detector
+    return _compiled(args, detector)
 
 
 def load_scorer(args: Namespace, data: DataFile | None) -> Scorer:
@@ -95,7 +97,7 @@ def load_scorer(args: Namespace, data: DataFile | None) -> Scorer:
         opened.names = classifier_names(args, data, opened.classes)
         _print_opened(args, opened)
         return opened
-    if args.cfg.lower().endswith(TORCH_FREE):
+    if _is_torch_free(args):
         from darknet_py.runtime.classifier import ModelClassifier
 
         found = ModelClassifier.load(args.cfg, device=_place(args), preprocess=preprocess)
@@ -110,8 +112,15 @@ def load_scorer(args: Namespace, data: DataFile | None) -> Scorer:
         classifier = Classifier(network, metadata.names, preprocess, half=args.half)
         if _names_given(args):
             classifier.names = classifier_names(args, data, classifier.classes)
-        return classifier
-    return load_classifier(args, data)
+        return _compiled(args, classifier)
+    return _compiled(args, load_classifier(args, data))
+
+
+def _compiled(args: Namespace, opened: Torch) -> Torch:
+    """The same, told to compile if the line says so."""
+    if args.compile:
+        opened.compile()
+    return opened
 
 
 def print_accuracy(args: Namespace, opened: Finder | Scorer) -> None:
@@ -187,11 +196,18 @@ def _backend(args: Namespace) -> str | None:
     if args.calibration is not None and not args.int8:
         raise DarknetError("-calibration is for -int8")
     backend: str | None = args.backend or ("openvino" if args.int8 else None)
+    if args.compile and (backend not in (None, "torch") or _is_torch_free(args)):
+        raise DarknetError("-compile is for PyTorch: it goes with cfg and weights, or .safetensors")
     if backend is not None and args.weights is None:
         raise DarknetError(
             f"{args.cfg}: -backend and -int8 are for cfg and weights; a model is run as it is"
         )
     return None if backend == "torch" and not args.int8 else backend
+
+
+def _is_torch_free(args: Namespace) -> bool:
+    """Whether the file is a model that needs no torch."""
+    return bool(args.cfg.lower().endswith(TORCH_FREE))
 
 
 def _source(args: Namespace) -> Source:
