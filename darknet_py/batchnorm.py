@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from darknet_py.dialect import Dialect
 
 _INSIDE = {"inside": 1e-5, "opencv": 1e-6}
+_BLOCK = 1 << 16
 
 
 class BatchNormalizer(nn.Module):
@@ -82,9 +83,12 @@ class BatchNormalizer(nn.Module):
         if self.epsilon in _INSIDE:
             deviation = (variance + _INSIDE[self.epsilon]).sqrt()
         factor = self.scales.double() / deviation
-        folded = weights.double() * factor.view(-1, *[1] * (weights.dim() - 1))
+        factors = factor.view(-1, *[1] * (weights.dim() - 1))
+        rows = max(_BLOCK // max(weights[0].numel(), 1), 1)  # what stays in a cache is faster
+        parts = zip(weights.split(rows), factors.split(rows), strict=True)
+        folded = torch.cat([(part.double() * f).to(weights.dtype) for part, f in parts])
         shifted = biases.double() - self.rolling_mean.double() * factor
-        return folded.to(weights.dtype), shifted.to(biases.dtype)
+        return folded, shifted.to(biases.dtype)
 
     def at_epsilon(self, epsilon: float) -> tuple[Tensor, Tensor]:
         """Scales and variance with which `scales / sqrt(variance + epsilon)` is the same."""

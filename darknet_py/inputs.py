@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from darknet_py.errors import DarknetError
+from darknet_py.layers.convolutional import Convolutional
+from darknet_py.lower import Lowered, prepare
 from darknet_py.network import Network
+from darknet_py.shape import Shape
 
 
 def find_device(device: str | torch.device | None) -> torch.device:
@@ -27,20 +33,67 @@ def find_device(device: str | torch.device | None) -> torch.device:
     return found
 
 
-@torch.inference_mode()
+@dataclass
+class _Prepared:
+    """A network made ready, and what it was like then."""
+
+    lowered: Lowered
+    image: Shape
+    wanted: list[int] | None
+    half: bool
+    arrays: list[Tensor]
+    state: list[object]
+
+
+_prepared: WeakKeyDictionary[Network, _Prepared] = WeakKeyDictionary()
+"""The last `prepare` of each network that is in use."""
+
+
 def run_batch(
     network: Network, inputs: np.ndarray, wanted: Iterable[int] | None, half: bool
-) -> list[torch.Tensor]:
+) -> list[Tensor]:
     """The outputs of the layers `wanted` (None: the network's own) for prepared pictures.
+
+    The network is lowered for this (`lower.prepare`), and again when its size, the layers wanted or
+    an array have changed (an array changed through `.data` is not noticed).
 
     Args:
         network: on any device.
         inputs: float32 `(batch, channels, height, width)`.
         wanted: layer indices.
-        half: calculate with 16 bits: bfloat16 on the CPU, float16 elsewhere; batch norm's arrays
-            and all others stay float32.
+        half: calculate with 16 bits: bfloat16 on the CPU, float16 elsewhere.
     """
+    chosen = None if wanted is None else list(wanted)
+    found = _prepared.get(network)
+    if found is None or not _holds(found, network, chosen, half):
+        found = _prepared[network] = _prepare(network, chosen, half)
+    x = torch.from_numpy(inputs)
+    if found.lowered.place.device.type == "cuda":
+        x = x.pin_memory()
+    return found.lowered(x)
+
+
+def _prepare(network: Network, wanted: list[int] | None, half: bool) -> _Prepared:
     device = next((p.device for p in network.parameters()), torch.device("cpu"))
-    dtype = torch.bfloat16 if device.type == "cpu" else torch.float16
-    with torch.autocast(device.type, dtype, enabled=half):
-        return network.run(torch.from_numpy(inputs).to(device), wanted)
+    short = torch.bfloat16 if device.type == "cpu" else torch.float16
+    outputs = [network.output_index] if wanted is None else wanted
+    lowered = prepare(network, dtype=short if half else None, wanted=outputs)
+    arrays = [*network.parameters(), *network.buffers()]
+    return _Prepared(lowered, network.image, wanted, half, arrays, _state(network, arrays))
+
+
+def _holds(found: _Prepared, network: Network, wanted: list[int] | None, half: bool) -> bool:
+    return (found.image, found.wanted, found.half) == (
+        network.image,
+        wanted,
+        half,
+    ) and found.state == _state(network, found.arrays)
+
+
+def _state(network: Network, arrays: list[Tensor]) -> list[object]:
+    """What changes when an array, or how a layer works, does."""
+    layers = [layer for layer in network if isinstance(layer, Convolutional)]
+    state: list[object] = [(layer.bits, layer.in_c_order, layer.activation) for layer in layers]
+    return state + [
+        (x.data_ptr(), -1 if x.is_inference() else x._version, x.device) for x in arrays
+    ]

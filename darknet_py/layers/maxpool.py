@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from darknet_py.antialiasing import Blur
 from darknet_py.layers.base import Layer, Shape, Site, image
 from darknet_py.operations import Operation, Place, Plain
+from darknet_py.operations.pool import Pool
 from darknet_py.options import LayerOptions, key
 from darknet_py.window import Window
 
@@ -98,8 +99,12 @@ class MaxPool(Layer):
         return x.view(x.shape[0], -1, self.depth, *x.shape[2:]).amax(1)
 
     def lower(self, place: Place) -> Operation:
-        """Itself, on any layout and precision."""
-        return Plain(self, place, direct=not self.depth, fresh=True)
+        """The same maxima, found faster where the window is of a common kind."""
+        window = self.window
+        strides = (window.stride_y, window.stride_x)
+        if self.depth or self.blur is not None:
+            return Plain(self, place)
+        return Pool(window.max, window.size, strides, window.padding)
 
     def row(self) -> str:
         """As maxpool_layer.c:make_maxpool_layer prints it."""

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from darknet_py.errors import DarknetError
 from darknet_py.layers import Layer
 from darknet_py.lower.plan import Step, plan
 from darknet_py.network import Network
@@ -23,16 +24,23 @@ class Lowered:
 
     def __init__(self, network: Network, steps: list[Step], wanted: list[int], place: Place):
         self.steps, self.wanted, self.place = steps, wanted, place
-        self._check = network.check_input
+        self.image = network.image
 
     @torch.inference_mode()
     def __call__(self, x: Tensor) -> list[Tensor]:
         """The outputs for a batch.
 
         Raises:
-            DarknetError: `x` is not of the network's channels, or inputs.
+            DarknetError: `x` is not of the size that the network had when it was prepared.
         """
-        self._check(x)
+        image = self.image
+        wanted = (image.channels, image.height, image.width) if image.is_image else (image.size,)
+        if x.shape[1:] != wanted:
+            sizes = ", ".join(map(str, wanted))
+            raise DarknetError(
+                f"the network's input must be (batch, {sizes}), got {tuple(x.shape)}; for other "
+                "sizes, resize the network and prepare it again"
+            )
         outputs = self.run(self.place.to(x))
         return [y.to(torch.float32).contiguous() for y in outputs]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -12,8 +11,8 @@ from darknet_py.operations import Operation, Place, Slot, onednn
 from darknet_py.operations.activation import AFTER_SUM, ONEDNN, activate, mish
 from darknet_py.operations.addition import Addition
 
-SMALL = 4_000_000
-"""Multiplications up to which a 1 x 1 convolution is quicker as a plain matrix product."""
+Geometry = tuple[list[int], list[int], list[int], int]
+"""Padding, stride, dilation (vertical and horizontal each), groups."""
 
 
 class Convolution(Operation):
@@ -29,7 +28,7 @@ class Convolution(Operation):
         self,
         weights: Tensor,
         biases: Tensor,
-        geometry: tuple[list[int], list[int], list[int], int],
+        geometry: Geometry,
         activation: Activation,
         place: Place,
     ) -> None:
@@ -38,84 +37,81 @@ class Convolution(Operation):
         Args:
             weights: `(filters, channels / groups, height, width)`, float32.
             biases: `(filters,)`.
-            geometry: padding, stride, dilation (vertical and horizontal each), groups.
+            geometry: padding, stride, dilation, groups.
             activation: behind it.
             place: where it runs.
         """
-        self.weights, self.biases = place.to(weights.detach()), place.to(biases.detach())
+        weights = weights.detach()
+        # oneDNN packs them anyhow
+        weights = weights.to(place.dtype) if place.fused else place.to(weights)
+        self._weights: Tensor | None = weights
+        self.biases = place.to(biases.detach())
         self.geometry, self.activation, self.place = geometry, activation, place
         self.joined: Addition | None = None
-        self._packed: dict[torch.Size, Tensor | None] = {}
-        padding, stride, dilation, self.groups = geometry
-        self.pointwise = weights.shape[2:] == (1, 1) and (padding, stride, self.groups) == (
-            [0, 0],
-            [1, 1],
-            1,
-        )
-        self._arguments = (stride, padding, dilation, self.groups)
-        self.can_write = self.separate
         self.attributes = ONEDNN.get(activation, ONEDNN[activations.linear])
+        self.separate = not place.fused or activation not in ONEDNN
+        """Whether the activation runs on its own."""
+        self.can_write = self.separate
+        self._packed: dict[int, Tensor] = {}
+        self._fused = place.fused
 
     @property
-    def separate(self) -> bool:
-        """Whether the activation runs on its own."""
-        return not self.place.fused or self.activation not in ONEDNN
+    def weights(self) -> Tensor:
+        """As they were given, batch norm folded in."""
+        if self._weights is not None:
+            return self._weights
+        return next(iter(self._packed.values())).to_dense()
 
     def followed_by(self, addition: Operation) -> Operation | None:
         """This one with the sum inside, where oneDNN or the blocks of Mish take it along."""
         if not isinstance(addition, Addition) or self.joined is not None:
             return None
         linear, last = self.activation is activations.linear, addition.activation
-        if self.place.fused and linear and last in AFTER_SUM:
-            pass
-        elif not (self.activation is activations.mish and last is activations.linear):
+        fusible = self.place.fused and linear and last in AFTER_SUM
+        blocks = self.activation is activations.mish and last is activations.linear
+        if not fusible and not blocks:
             return None
         self.joined = addition
         return self
 
     def __call__(self, *inputs: Tensor, out: Slot | None = None) -> Tensor:
         """Convolve, activate, add."""
-        x = inputs[0]
+        x, *others = (i if i.dtype == self.place.dtype else self.place.to(i) for i in inputs)
         if x.dim() != 4:
             x = x[:, :, None, None]
-        if x.dtype != self.place.dtype:
-            x = x.to(self.place.dtype)
-        if self.place.fused:
-            y = self._fused(x, inputs[1:])
-            if y is not None and not self.separate:
-                return y
-        else:
-            y = None
-        if y is None:
-            y = F.conv2d(x, self.weights, self.biases, *self._arguments)
-            if self.joined is not None and self.activation is activations.linear:
-                return activate(self.joined.activation, y.add_(inputs[1]))
+        if self._fused:
+            try:
+                y = self._call_onednn(x, others)
+            except RuntimeError:  # it has no such primitive, as for some of 16 bits
+                self._weights, self._fused = self.place.to(self.weights), False
+                self._packed.clear()
+            else:
+                return self._finish(y, others, out) if self.separate else y
+        y = F.conv2d(x, self.weights, self.biases, *self._arguments())
+        if self.joined is not None and self.activation is activations.linear:
+            return activate(self.joined.activation, y.add_(others[0]))
+        return self._finish(y, others, out)
+
+    def _finish(self, y: Tensor, others: list[Tensor], out: Slot | None) -> Tensor:
         target = None if out is None else out.like(y)
         if self.joined is not None:
-            return mish(y, target, inputs[1])
+            return mish(y, target, others[0])
         return activate(self.activation, y, target)
 
-    def _fused(self, x: Tensor, others: tuple[Tensor, ...]) -> Tensor | None:
-        """OneDNN's convolution with what it takes along; None: it has none of this kind."""
-        packed = self._pack(x)
+    def _arguments(self) -> tuple[list[int], list[int], list[int], int]:
+        padding, stride, dilation, groups = self.geometry
+        return stride, padding, dilation, groups
+
+    def _call_onednn(self, x: Tensor, others: list[Tensor]) -> Tensor:
+        packed = self._packed.get(len(x))
         if packed is None:
-            return None
+            packed = onednn.pack(self.weights, self.geometry, x.shape)
+            self._packed[len(x)] = packed
+            self._weights = None  # the packed ones hold the same
         shared = (packed, self.biases, *self.geometry)
         y: Tensor
         if self.joined is not None and self.activation is activations.linear:
-            other = others[0].to(self.place.dtype)
-            y = onednn.WITH_SUM(x, other, *shared, *AFTER_SUM[self.joined.activation])
+            y = onednn.WITH_SUM(x, others[0], *shared, *AFTER_SUM[self.joined.activation])
         else:
             y = onednn.POINTWISE(x, *shared, *self.attributes)
         return y
-
-    def _pack(self, x: Tensor) -> Tensor | None:
-        if x.shape not in self._packed:
-            packed = None
-            try:
-                packed = onednn.pack(self.weights, self.geometry, x.shape)
-                onednn.POINTWISE(x, packed, self.biases, *self.geometry, *self.attributes)
-            except RuntimeError:  # no such primitive, as for some of 16 bits
-                packed = None
-            self._packed[x.shape] = packed
-        return self._packed[x.shape]
