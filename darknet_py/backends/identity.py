@@ -20,6 +20,9 @@ from darknet_py.cfg import format_cfg, read_cfg, read_files
 from darknet_py.errors import DarknetWarning, WeightsError
 
 _PACKAGE = Path(__file__).parent.parent
+_FOLDERS = ("convert", "layers")
+_MODULES = ("activations", "batchnorm", "bit_weights", "cfg", "dialect", "metadata", "network")
+"""Of this package, what a conversion is made by."""
 _YOUNG = 2.0
 """Seconds for which a file's time may not show that it was written again."""
 
@@ -143,14 +146,11 @@ def _cfg_digests(cfg: str) -> list[str]:
 
 def _code() -> list[Any]:
     """The state of this package's own files: in a checkout the version stays while they change."""
-    found = []
-    for folder in (_PACKAGE, *(_PACKAGE / name for name in ("convert", "layers", "heads"))):
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name.endswith(".py"):
-                    facts = entry.stat()
-                    found.append([entry.name, facts.st_size, facts.st_mtime_ns])
-    return sorted(found)
+    files = [_PACKAGE / f"{name}.py" for name in _MODULES]
+    for folder in _FOLDERS:
+        files += (_PACKAGE / folder).glob("*.py")
+    facts = [(path.name, path.stat()) for path in files if path.is_file()]
+    return sorted([name, f.st_size, f.st_mtime_ns] for name, f in facts)
 
 
 def _folder(folder: str | None) -> list[Any]:
