@@ -85,7 +85,7 @@ class BatchNormalizer(nn.Module):
         factor = self.scales.double() / deviation
         factors = factor.view(-1, *[1] * (weights.dim() - 1))
         rows = max(_BLOCK // max(weights[0].numel(), 1), 1)  # what stays in a cache is faster
-        parts = zip(weights.split(rows), factors.split(rows), strict=True)
+        parts = zip(torch.split(weights, rows), torch.split(factors, rows), strict=True)
         folded = torch.cat([(part.double() * f).to(weights.dtype) for part, f in parts])
         shifted = biases.double() - self.rolling_mean.double() * factor
         return folded, shifted.to(biases.dtype)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,6 +17,7 @@ import torch
 from helpers import SHARED, golden_generator
 
 import darknet_py
+from darknet_py.lower import prepare
 from darknet_py.network import Network
 
 GOLDEN = SHARED / "golden"
@@ -121,8 +123,31 @@ def replay(golden: Golden) -> Replay:
     return compare(golden, outputs, "")
 
 
-def compare(golden: Golden, outputs: list[torch.Tensor], prefix: str) -> Replay:
+def replay_lowered(golden: Golden) -> Replay:
+    """The same with the network as `prepare` makes it: layer by layer, then as it is used.
+
+    The tolerance is that of the network itself.
+
+    Raises:
+        Mismatch: naming the first layer that differs.
+    """
+    network = golden.network()
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "c.weights")
+        generator().write_weights(golden.json, source)
+        darknet_py.load_weights(network, source)
+    worst = compare(golden, prepare(network, every_layer=True)(golden.input()), "")
+    used = prepare(network)
+    outputs = dict(zip(used.wanted, used(golden.input()), strict=True))
+    return max(worst, compare(golden, outputs, ""), key=lambda found: found.worst)
+
+
+def compare(
+    golden: Golden, outputs: Sequence[torch.Tensor] | Mapping[int, torch.Tensor], prefix: str
+) -> Replay:
     """Every layer's output against the arrays `PREFIXlayer_i` and `PREFIXout_i`.
+
+    Of a mapping, by layer, those that it holds.
 
     Raises:
         Mismatch: naming the first layer that differs.
@@ -130,7 +155,7 @@ def compare(golden: Golden, outputs: list[torch.Tensor], prefix: str) -> Replay:
     arrays, worst = golden.arrays, Replay(0.0, 0)
     for layer in golden.json["layers"]:
         index, kind = layer["index"], layer["type"]
-        if kind in NOT_COMPARED:
+        if kind in NOT_COMPARED or (isinstance(outputs, Mapping) and index not in outputs):
             continue
         ours = outputs[index].float().reshape(-1).numpy()
         if ours.size != layer["outputs"] and not blurred(golden, index):

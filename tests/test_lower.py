@@ -1,0 +1,214 @@
+"""Prepared networks: what they give, what they leave alone, what they fuse."""
+
+import pytest
+import torch
+from helpers import assert_close, build, ramp
+from torch.nn import functional as F
+
+from darknet_py.activations import ACTIVATIONS
+from darknet_py.errors import DarknetError
+from darknet_py.inputs import run_batch
+from darknet_py.lower import prepare
+from darknet_py.operations import onednn
+from darknet_py.operations.activation import mish
+from darknet_py.operations.addition import Addition
+from darknet_py.operations.convolution import Convolution
+
+CONV = "[convolutional]\nbatch_normalize=1\nfilters={}\nsize={}\npad=1\nstride={}\nactivation={}\n"
+fused = pytest.mark.skipif(not onednn.can_fuse(torch.float32), reason="no fused convolutions here")
+
+
+def check(network, x, **options):
+    """Each output of the prepared network is the network's own; gives the prepared one."""
+    before = {
+        name: value.clone() for name, value in network.state_dict().items() if "extra" not in name
+    }
+    with torch.inference_mode():
+        expected = network(x)
+    lowered = prepare(network, **options)
+    for _ in range(2):
+        outputs = lowered(x)
+        assert len(outputs) == len(lowered.wanted)
+        for index, output in zip(lowered.wanted, outputs, strict=True):
+            assert_close(output, expected[index])
+            assert output.is_contiguous() and output.dtype == torch.float32
+    for name, value in before.items():
+        assert torch.equal(network.state_dict()[name], value)
+    return lowered
+
+
+@pytest.mark.parametrize("fuse", [None, False])
+@pytest.mark.parametrize("every", [True, False])
+@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
+def test_every_activation_behind_a_convolution(activation, every, fuse):
+    network = build(CONV.format(4, 3, 2, activation) + CONV.format(6, 1, 1, activation), (3, 7, 9))
+    check(network, ramp(2, 3, 7, 9), every_layer=every, fused=fuse)
+
+
+@pytest.mark.parametrize("fuse", [None, False])
+@pytest.mark.parametrize("first", ["linear", "leaky", "mish", "hard_mish"])
+@pytest.mark.parametrize("last", ["linear", "relu", "leaky", "mish"])
+def test_a_sum_behind_a_convolution(first, last, fuse):
+    body = CONV.format(4, 3, 1, "leaky") + CONV.format(4, 3, 1, first)
+    body += f"[shortcut]\nfrom=-2\nactivation={last}\n"
+    network = build(body, (3, 5, 7), "alexeyab")
+    lowered = check(network, ramp(2, 3, 5, 7), fused=fuse)
+    joined = first == "mish" and last == "linear"
+    if fuse is None and onednn.can_fuse(torch.float32):
+        joined = joined or (first == "linear" and last in ("linear", "relu"))
+    assert len(lowered.steps) == (2 if joined else 3)
+
+
+def test_a_sum_whose_parts_are_read_again():
+    body = CONV.format(4, 3, 1, "linear") * 2 + "[shortcut]\nfrom=-2\nactivation=relu\n"
+    body += CONV.format(4, 1, 1, "swish") + "[route]\nlayers=-1,-2,-3,-4\n"
+    check(build(body, (3, 5, 7), "alexeyab"), ramp(2, 3, 5, 7))
+
+
+@pytest.mark.parametrize("fuse", [None, False])
+def test_joined_maps_are_written_side_by_side(fuse):
+    body = CONV.format(4, 3, 2, "mish") + CONV.format(6, 1, 1, "mish") + "[route]\nlayers=-2\n"
+    body += CONV.format(8, 1, 2, "leaky") + "[upsample]\nstride=2\n"
+    body += "[route]\nlayers=-1,-4,0\n" + CONV.format(3, 1, 1, "linear")
+    network = build(body, (3, 8, 12))
+    lowered = check(network, ramp(2, 3, 8, 12), fused=fuse)
+    assert sum(step.written for step in lowered.steps) == 1
+    assert 2 not in {step.index for step in lowered.steps}  # [route] of one source does nothing
+
+
+def test_parts_of_channels_and_wanted_layers():
+    body = CONV.format(8, 3, 1, "leaky") + "[route]\nlayers=-1\ngroups=2\ngroup_id=1\n"
+    body += CONV.format(4, 3, 1, "mish") + "[route]\nlayers=-1,-2\n[maxpool]\nsize=2\nstride=2\n"
+    network = build(body, (3, 6, 10))
+    x = ramp(2, 3, 6, 10)
+    check(network, x)
+    check(network, x, wanted=[0, -2, 1])
+
+
+@pytest.mark.parametrize("sides", [(5, 7), (6, 10)])
+@pytest.mark.parametrize(
+    "size, stride, padding",
+    [(2, 2, 1), (2, 2, 0), (2, 1, 1), (3, 2, 2), (5, 1, 4), (9, 1, 8), (13, 1, 12), (3, 1, 2)],
+)
+def test_max_pools(sides, size, stride, padding):
+    if size > 9 and min(sides) < 6:
+        sides = (6, 10)
+    body = f"[maxpool]\nsize={size}\nstride={stride}\npadding={padding}\n"
+    check(build(CONV.format(4, 1, 1, "linear") + body, (3, *sides)), ramp(2, 3, *sides))
+
+
+def test_groups_factors_and_means():
+    body = CONV.format(6, 3, 1, "swish") + CONV.format(6, 3, 1, "swish") + "groups=6\n"
+    body += "[avgpool]\n" + CONV.format(6, 1, 1, "logistic") + "[scale_channels]\nfrom=-3\n"
+    body += "[dropout]\n" + CONV.format(6, 1, 1, "linear") + "[shortcut]\nfrom=-4\n"
+    body += CONV.format(6, 1, 1, "logistic") + "[sam]\nfrom=-2\n[activation]\nactivation=mish\n"
+    network = build(body, (3, 5, 7), "alexeyab")
+    check(network, ramp(2, 3, 5, 7))
+    check(network, ramp(2, 3, 5, 7), every_layer=True)
+
+
+def test_the_heads_are_given():
+    body = CONV.format(14, 1, 1, "linear") + "[yolo]\nmask=0,1\nanchors=10,14, 23,27\nclasses=2\n"
+    body += "num=2\nscale_x_y=1.2\n[route]\nlayers=-2\n" + body
+    network = build(body.replace("scale_x_y=1.2", "", 1), (3, 5, 7), "alexeyab")
+    lowered = check(network, ramp(2, 3, 5, 7))
+    assert lowered.wanted == [1, 4]
+
+
+def test_recurrent_layers_remember_for_themselves():
+    network = build("[rnn]\noutput=4\n[connected]\noutput=2\n", (5,))
+    lowered, x = prepare(network), ramp(1, 5)
+    first, second = (lowered(x)[0] for _ in range(2))
+    assert not torch.equal(first, second)
+    with torch.inference_mode():
+        assert_close(network(x)[-1], first)
+    lowered.reset_state()
+    assert torch.equal(lowered(x)[0], first)
+
+
+def test_another_size_is_refused():
+    network = build(CONV.format(4, 3, 1, "leaky"))
+    message = (
+        r"^the network's input must be \(batch, 3, 5, 7\), got \(1, 3, 5, 8\); for other sizes, "
+        r"resize the network and prepare it again$"
+    )
+    with pytest.raises(DarknetError, match=message):
+        prepare(network)(ramp(1, 3, 5, 8))
+
+
+def test_mish_in_blocks():
+    x = torch.linspace(-60, 60, 2 * 6 * 40 * 50).view(2, 6, 40, 50)
+    x = x.to(memory_format=torch.channels_last)
+    added = ramp(2, 6, 40, 50).to(memory_format=torch.channels_last)
+    expected = F.mish(x.double())
+    assert (mish(x.clone(memory_format=torch.preserve_format)) - expected).abs().max() < 4e-6
+    target = torch.zeros(2, 11, 40, 50).to(memory_format=torch.channels_last)
+    mish(x, target[:, 3:9])
+    assert (target[:, 3:9] - expected).abs().max() < 4e-6
+    assert not target[:, :3].any() and not target[:, 9:].any()
+    assert (mish(x.contiguous(), None, added.contiguous()) - expected - added).abs().max() < 8e-6
+    odd = mish(x[:, ::2].clone()[..., ::3], torch.empty(2, 3, 40, 17), added[:, ::2, :, ::3])
+    assert (odd - (expected + added)[:, ::2, :, ::3]).abs().max() < 8e-6
+
+
+@pytest.mark.parametrize("activation", ["leaky", "mish", "swish", "gelu"])
+def test_bfloat16_loses_little(activation):
+    """Eight bits of a number are kept: 1 % of the output's deviation in the mean, 15 % at most."""
+    body = CONV.format(8, 3, 1, activation) * 3 + "[shortcut]\nfrom=-2\n"
+    body += CONV.format(14, 1, 1, "linear") + "[yolo]\nmask=0,1\nanchors=10,14, 23,27\nclasses=2\n"
+    network = build(body + "num=2\n", (3, 8, 10), "alexeyab")
+    x = ramp(2, 3, 8, 10)
+    with torch.inference_mode():
+        expected = network(x)[-1]
+    (found,) = prepare(network, dtype=torch.bfloat16)(x)
+    assert found.dtype == torch.float32
+    error = (found - expected).abs() / expected.std()
+    assert error.mean() < 0.01
+    assert error.max() < 0.15
+
+
+@fused
+def test_a_primitive_that_is_missing_falls_back(monkeypatch):
+    network = build(CONV.format(4, 3, 1, "leaky"))
+    lowered, x = prepare(network), ramp(2, 3, 5, 7)
+    expected = lowered(x)[0]
+
+    def refuse(*arguments):
+        raise RuntimeError("could not create a primitive")
+
+    monkeypatch.setattr(onednn, "POINTWISE", refuse)
+    assert_close(lowered(x)[0], expected)
+    assert_close(lowered(ramp(3, 3, 5, 7))[0][:1], expected[:1])
+
+
+def test_torch_without_these_operations(monkeypatch):
+    onednn.can_fuse.cache_clear()
+    monkeypatch.setattr(torch._C, "_has_mkldnn", False)
+    assert not onednn.can_fuse(torch.float32)
+    monkeypatch.undo()
+    onednn.can_fuse.cache_clear()
+    assert not onednn.can_fuse(torch.float64)
+
+
+def test_a_changed_array_is_noticed():
+    network = build(CONV.format(4, 3, 1, "leaky"))
+    x = ramp(2, 3, 5, 7).numpy()
+    (before,) = run_batch(network, x, None, False)
+    (same,) = run_batch(network, x, None, False)
+    assert torch.equal(before, same)
+    with torch.no_grad():
+        network[0].biases.add_(1)
+    (after,) = run_batch(network, x, None, False)
+    with torch.inference_mode():
+        assert_close(after, network(torch.from_numpy(x))[-1])
+    network.resize(6, 9)
+    x = ramp(2, 3, 6, 9).numpy()
+    (wider,) = run_batch(network, x, None, False)
+    assert wider.shape == (2, 4, 6, 9)
+
+
+def test_operations_know_what_they_cannot_join():
+    network = build(CONV.format(4, 3, 1, "leaky"))
+    (step,) = prepare(network).steps
+    assert isinstance(step.operation, Convolution)
+    assert step.operation.followed_by(Addition(ACTIVATIONS["linear"])) is None
