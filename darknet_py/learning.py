@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from darknet_py.augment import AugmentOptions
+from darknet_py.ema import MovingAverage
 from darknet_py.errors import TrainError
 from darknet_py.gradients import PassOn
 from darknet_py.layers import Head, Layer
@@ -63,7 +64,8 @@ class Learner:
         )
         net = network.net
         self.subdivisions = max(net.subdivisions, 1)
-        self.batch = max(net.batch // self.subdivisions, 1) * max(net.time_steps, 1)
+        self.time_steps = max(net.time_steps, 1)
+        self.batch = max(net.batch // self.subdivisions, 1) * self.time_steps
         self.seen = network.seen
         self.iteration = self.seen // (self.batch * self.subdivisions)
         self.random = np.random.default_rng(seed)
@@ -78,6 +80,7 @@ class Learner:
         if network.image.is_image:
             network.to(memory_format=torch.channels_last)
         self.optimizer = Optimizer(network, self.options, max(frozen, self._find_bn_only()))
+        self.average = MovingAverage(network, self.options.ema_alpha, self.options.max_batches)
         network.train()
         for layer in self.layers[:frozen]:
             layer.eval()
@@ -213,13 +216,21 @@ class Learner:
         rate = current_rate(self.options, self.iteration, float(self.random.random()))
         length = sequence_length(self.options, self.subdivisions, self.iteration)
         self.optimizer.update(rate, self._images * length, self.iteration, self.options.loss_scale)
+        self.average.follow(self.iteration)
         self._mini_batch = self._images = 0
         self.network.seen = self.seen
         return rate
 
+    def forget(self, seen: int) -> None:
+        """Drop what was learned since the last update; `seen` is what it was then."""
+        for parameter in self.network.parameters():
+            parameter.grad = None
+        self.seen, self._mini_batch, self._images = seen, 0, 0
+
     def state(self) -> Iterator[tuple[str, Tensor]]:
         """(name, tensor) of all, beside the network's arrays, that a resumed run needs."""
         yield from self.optimizer.state()
+        yield from self.average.state()
 
     def _describe(self, x: Tensor, loss: Loss) -> str:
         """Where nan or infinity came from: the first layer that has it."""

@@ -89,7 +89,10 @@ class Step:
             if layer.section.type in ("dropout", "crop"):
                 layer.eval()
         self.loss: Loss = learner.learn(self.inputs, self.truth)
-        self.deltas = {index: delta.values for index, delta in learner.deltas.items()}
+        self.deltas = {
+            index: delta.values if delta.raw is None else delta.raw
+            for index, delta in learner.deltas.items()
+        }
         self.updates = {
             (index, name): -tensor.grad.clone()
             for index, name, tensor in self.network.arrays()
