@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 
-def likely_cells(
-    output: np.ndarray, anchors: np.ndarray, place: int, thresh: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+class Likely(NamedTuple):
+    """The k boxes of one sample that are worth a look, in C's order; float32 but for the sides."""
+
+    cells: np.ndarray
+    """`(k, 2)`, column and row."""
+    values: np.ndarray
+    """`(k, entries)`."""
+    anchors: np.ndarray
+    """`(k, 2)`."""
+    height: int
+    """Of the map, in cells."""
+    width: int
+
+
+def likely_cells(output: np.ndarray, anchors: np.ndarray, place: int, thresh: float) -> Likely:
     """The boxes whose objectness is above `thresh`, cell by cell, the anchors inside.
 
     Args:
@@ -15,13 +29,10 @@ def likely_cells(
         anchors: `(n, 2)`.
         place: of the objectness among the entries.
         thresh: of the objectness.
-
-    Returns:
-        Cells `(k, 2)` as column and row, values `(k, entries)`, anchors `(k, 2)`; float32.
     """
     height, width = output.shape[-2:]
     values = output.reshape(len(anchors), -1, height * width).transpose(2, 0, 1)
     cell, anchor = (values[..., place] > np.float32(thresh)).nonzero()
     row, column = np.divmod(cell, width)
     cells = np.stack([column, row], 1).astype(np.float32)
-    return cells, values[cell, anchor].astype(np.float32), anchors[anchor]
+    return Likely(cells, values[cell, anchor].astype(np.float32), anchors[anchor], height, width)

@@ -8,7 +8,7 @@ import numpy as np
 
 from darknet_py.anchors import YoloHeadOptions, above
 from darknet_py.boxes import Detections
-from darknet_py.heads.cells import likely_cells
+from darknet_py.heads.cells import Likely, likely_cells
 from darknet_py.options import key
 from darknet_py.shape import Shape
 
@@ -27,7 +27,7 @@ class GaussianYoloOptions(YoloHeadOptions):
 
 @np.errstate(over="ignore", invalid="ignore")
 def decode_gaussian_yolo(
-    output: np.ndarray,
+    output: np.ndarray | Likely,
     options: GaussianYoloOptions,
     anchors: np.ndarray,
     image: Shape,
@@ -36,14 +36,16 @@ def decode_gaussian_yolo(
     """The boxes whose objectness is above `thresh`, cell by cell, the anchors inside.
 
     Args:
-        output: of one sample, `(n (9 + classes), h, w)`.
+        output: of one sample, `(n (9 + classes), h, w)`; or what is likely in it.
         options: the head's.
         anchors: `(n, 2)`, those of the mask.
         image: the network's input.
         thresh: scores not above it are 0.
     """
-    cells, found, sides = likely_cells(output, anchors, 8, thresh)
-    height, width = output.shape[-2:]
+    likely = output
+    if not isinstance(likely, Likely):
+        likely = likely_cells(likely, anchors, 8, thresh)
+    cells, found, sides, height, width = likely
     boxes = np.empty((len(found), 4), np.float32)
     boxes[:, :2] = (cells + found[:, 0:3:2]) / np.array((width, height), np.float32)
     scales = np.exp(found[:, 4:8:2].astype(np.float64))

@@ -8,7 +8,7 @@ import numpy as np
 
 from darknet_py.anchors import YoloHeadOptions, above
 from darknet_py.boxes import Detections
-from darknet_py.heads.cells import likely_cells
+from darknet_py.heads.cells import Likely, likely_cells
 from darknet_py.options import key
 from darknet_py.shape import Shape
 
@@ -38,19 +38,25 @@ class YoloOptions(YoloHeadOptions):
 
 @np.errstate(over="ignore", invalid="ignore")
 def decode_yolo(
-    output: np.ndarray, options: YoloOptions, anchors: np.ndarray, image: Shape, thresh: float
+    output: np.ndarray | Likely,
+    options: YoloOptions,
+    anchors: np.ndarray,
+    image: Shape,
+    thresh: float,
 ) -> Detections:
     """The boxes whose objectness is above `thresh`, cell by cell, the anchors inside.
 
     Args:
-        output: of one sample, `(n (5 + classes), h, w)`.
+        output: of one sample, `(n (5 + classes), h, w)`; or what is likely in it.
         options: the head's.
         anchors: `(n, 2)`, those of the mask.
         image: the network's input.
         thresh: scores not above it are 0.
     """
-    cells, found, sides = likely_cells(output, anchors, 4, thresh)
-    height, width = output.shape[-2:]
+    likely = output
+    if not isinstance(likely, Likely):
+        likely = likely_cells(likely, anchors, 4, thresh)
+    cells, found, sides, height, width = likely
     boxes = np.empty((len(found), 4), np.float32)
     boxes[:, :2] = (cells + found[:, :2]) / np.array((width, height), np.float32)
     raw = found[:, 2:4].astype(np.float64)

@@ -8,7 +8,7 @@ from torch import Tensor
 from darknet_py.anchors import loss_line
 from darknet_py.boxes import Detections
 from darknet_py.heads.gaussian_yolo import GaussianYoloOptions, decode_gaussian_yolo
-from darknet_py.layers.base import Shape, as_array, image, place
+from darknet_py.layers.base import Shape, image, place
 from darknet_py.layers.yolo_head import YoloHead
 from darknet_py.losses.gaussian_yolo import GaussianYoloLoss
 
@@ -55,7 +55,8 @@ class GaussianYolo(YoloHead):
     def decode(self, output: Tensor, image: Shape, thresh: float, hier: float) -> Detections:
         """The boxes whose objectness is above `thresh`, cell by cell, the anchors inside."""
         anchors = self.anchors[list(self.mask)]
-        return decode_gaussian_yolo(as_array(output), self.options, anchors, image, thresh)
+        likely = self.likely(output, thresh)
+        return decode_gaussian_yolo(likely, self.options, anchors, image, thresh)
 
     def dense(self, output: Tensor, image: Shape) -> tuple[Tensor, Tensor, Tensor]:
         """Every box, cell by cell, the anchors inside."""

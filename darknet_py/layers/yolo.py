@@ -8,7 +8,7 @@ from torch import Tensor
 from darknet_py.anchors import loss_line
 from darknet_py.boxes import Detections
 from darknet_py.heads.yolo import YoloOptions, decode_yolo
-from darknet_py.layers.base import Shape, Site, as_array, image, place
+from darknet_py.layers.base import Shape, Site, image, place
 from darknet_py.layers.yolo_head import YoloHead
 from darknet_py.losses.yolo import YoloLoss
 from darknet_py.operations import Operation, Owned, Place
@@ -67,7 +67,7 @@ class Yolo(YoloHead):
     def decode(self, output: Tensor, image: Shape, thresh: float, hier: float) -> Detections:
         """The boxes whose objectness is above `thresh`, cell by cell, the anchors inside."""
         anchors = self.anchors[list(self.mask)]
-        return decode_yolo(as_array(output), self.options, anchors, image, thresh)
+        return decode_yolo(self.likely(output, thresh), self.options, anchors, image, thresh)
 
     def dense(self, output: Tensor, image: Shape) -> tuple[Tensor, Tensor, Tensor]:
         """Every box, cell by cell, the anchors inside."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,8 +17,9 @@ from darknet_py.anchors import (
     read_anchors,
     read_mask,
 )
+from darknet_py.heads.cells import Likely, likely_cells
 from darknet_py.hierarchy import read_named_map
-from darknet_py.layers.base import Delta, Head, Shape, Site, Step
+from darknet_py.layers.base import Delta, Head, Shape, Site, Step, as_array
 from darknet_py.losses.anchored import AnchorLoss
 
 
@@ -66,6 +68,26 @@ class YoloHead(Head):
         if scale != 1:
             delta.raw, delta.values = delta.values, delta.values * scale
         return delta
+
+    def likely(self, output: Tensor, thresh: float) -> Likely:
+        """The boxes of one sample whose objectness is above `thresh`.
+
+        They are found where the output is, so that nothing else is copied from a GPU.
+        """
+        place, anchors = self.own_entries - 1, self.anchors[list(self.mask)]
+        if output.device.type == "cpu":
+            return likely_cells(as_array(output), anchors, place, thresh)
+        return self.select(output, thresh)
+
+    def select(self, output: Tensor, thresh: float) -> Likely:
+        """The same by torch."""
+        height, width = output.shape[-2:]
+        values = output.reshape(len(self.mask), self.entries, -1).permute(2, 0, 1)
+        cell, anchor = (values[..., self.own_entries - 1] > thresh).nonzero(as_tuple=True)
+        found, numbers = as_array(values[cell, anchor]), cell.cpu().numpy()
+        cells = np.stack([numbers % width, numbers // width], 1).astype(np.float32)
+        sides = self.anchors[list(self.mask)][anchor.cpu().numpy()]
+        return Likely(cells, found, sides, height, width)
 
     def by_cell(self, output: Tensor) -> Tensor:
         """The output as `(batch, h, w, n, entries)`."""

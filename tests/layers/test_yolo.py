@@ -113,3 +113,11 @@ def test_a_nan_is_no_box():
     output[0, 4] = math.nan
     found = network.heads[0].decode(output[0], network.image, 0.0, 0.5)
     assert len(found) == 12
+
+
+def test_likely_boxes_are_the_same_found_by_torch():
+    body = "[yolo]\nmask=0,2\nanchors=10,14, 23,27, 37,58\nclasses=3\nnum=3\n"
+    head = build(body, (16, 5, 7))[0]
+    output = ramp(16, 5, 7)
+    for mine, theirs in zip(head.select(output, 0.3), head.likely(output, 0.3), strict=True):
+        assert np.array_equal(mine, theirs)
