@@ -251,6 +251,7 @@ def table(results: dict[str, dict[str, float | str]]) -> str:
         "(recurrent networks: three steps). A number is the largest difference of any value of any",
         "output from the network in PyTorch, over the value's size where that is above 1; the",
         "tolerance is 1e-4. 0 means equal bit for bit. ONNX has the boxes of all heads as outputs.",
+        "[trained.md](trained.md) has the same on trained weights and pictures.",
         "",
         "| | " + " | ".join(COLUMNS[name] for name in columns) + " |",
         "|---|" + "--:|" * len(columns),

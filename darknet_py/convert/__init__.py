@@ -196,15 +196,15 @@ def check_target(path: Path, force: bool, to: str | None = None) -> None:
     Raises:
         DarknetError: it exists and `force` is not set, or it cannot be made, or is no such name.
     """
-    endings = find_format(to).endings if to else ()
-    if endings and path.suffix not in endings:
-        raise DarknetError(f"{path}: must end in {' or '.join(endings)} to be read as {to}")
     if path.is_dir():
         raise DarknetError(f"{path}: is a folder")
     if path.exists() and not force:
         raise DarknetError(f"{path}: exists already (--force replaces it)")
     if not os.access(path.parent, os.W_OK):
         raise DarknetError(f"{path}: cannot be written: no such folder, or no right to")
+    endings = find_format(to).endings if to else ()
+    if endings and path.suffix not in endings:
+        raise DarknetError(f"{path}: must end in {' or '.join(endings)} to be read as {to}")
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from darknet_py.convert.extras import extra
 from darknet_py.convert.nms import add_nms
 from darknet_py.convert.program import Program, first_states, fold
 from darknet_py.errors import DarknetError, DarknetWarning
+from darknet_py.named import array_names
 from darknet_py.network import Network
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ def write(network: Network, metadata: Metadata, path: Path, options: Options) ->
     model = export(program, metadata, options)
     if metadata.head == "nms":
         add_nms(ir, model, metadata)
+    if options.keep_batchnorm and not options.half:
+        _keep_arrays(ir, model, network)
     model.producer_name, model.producer_version = "darknet-py", metadata.version
     model.metadata_props.update(metadata.to_dict())
     size = sum(value.const_value.nbytes for value in model.graph.initializers.values())
@@ -134,6 +137,23 @@ def _rename(model: Any, network: Network) -> None:
         rest = [word.removeprefix("fixed_") for word in words[2:]]
         rest = [word for word in rest if word not in ("normalizer", "parts")]
         value.name = ".".join(["layers", words[1], kind, *rest])
+
+
+def _keep_arrays(ir: Any, model: Any, network: Network) -> None:
+    """Add what the .weights file has and no output depends on, so that all of it can go back."""
+    graph = model.graph
+    for name, array in array_names(network).items():
+        tensor = array.detach()
+        value = graph.initializers.get(name)
+        if value is not None:
+            found = torch.from_numpy(value.const_value.numpy().copy()).reshape(-1)
+            if torch.equal(found.view(torch.int32), tensor.reshape(-1).view(torch.int32)):
+                continue
+            value.name = f"{name}.used"  # such as the signs of the weights
+        data = ir.tensor(tensor.numpy(), name=name)
+        kept = ir.Value(name=name, const_value=data)
+        kept.shape, kept.dtype = ir.Shape(tensor.shape), ir.DataType.FLOAT
+        graph.register_initializer(kept)
 
 
 @contextlib.contextmanager
