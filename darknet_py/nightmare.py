@@ -154,7 +154,8 @@ def rotate(picture: np.ndarray, angle: float) -> np.ndarray:
     padded = np.pad(picture, ((1, 1), (1, 1), (0, 0)))
 
     def at(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-        return padded[np.clip(rows + 1, 0, height + 1), np.clip(columns + 1, 0, width + 1)]
+        rows, columns = np.clip(rows + 1, 0, height + 1), np.clip(columns + 1, 0, width + 1)
+        return np.asarray(padded[rows, columns])
 
     upper = (1 - right_part) * at(top, left) + right_part * at(top, left + 1)
     lower = (1 - right_part) * at(top + 1, left) + right_part * at(top + 1, left + 1)

@@ -98,7 +98,7 @@ def _read_boxes(pictures: list[str]) -> np.ndarray:
     print(f"\r loaded \t image: {len(pictures)} \t box: {loaded}", end="")
     found = np.concatenate(parts)
     sizes = found[:, 3:5].min(1)
-    return found[sizes > 0]  # an empty box has no IoU
+    return np.asarray(found[sizes > 0])  # an empty box has no IoU
 
 
 OWN = (

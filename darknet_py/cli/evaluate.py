@@ -7,12 +7,23 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from darknet_py.cli.arguments import Command, Flag, file_name
+from darknet_py.cli.evaluation_styles import (
+    COCO_RECALL,
+    COCO_VALID,
+    MAP,
+    RECALL,
+    VALID,
+    YOLO_RECALL,
+    YOLO_VALID,
+    Style,
+    both,
+)
 from darknet_py.cli.flags import (
     BACKEND,
     CAMERA,
@@ -33,28 +44,6 @@ if TYPE_CHECKING:
     from darknet_py.finder import Finder
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Style:
-    """What a command keeps and suppresses."""
-
-    thresh: dict[str, float]
-    nms: dict[str, float]
-    hier: float = 0.5
-    squash: bool = False
-    """Whether pictures are stretched, whatever the dialect does elsewhere."""
-    suppression: Literal["classes", "objectness", "in place"] = "classes"
-    mirrored: bool = False
-    eval: str | None = None
-    """The format of the result files, where no .data file says it."""
-    paths: dict[str, str] | None = None
-    """The list of pictures, where no .data file says it."""
-
-
-def both(value: float) -> dict[str, float]:
-    """The same number for both dialects."""
-    return {"pjreddie": value, "alexeyab": value}
 
 
 def _load(args: Namespace, data: DataFile, style: Style) -> Finder:
@@ -199,34 +188,6 @@ def _write_json(args: Namespace, found: dict[str, Any]) -> None:
         write_text(Path(args.out), json.dumps(found, indent=1, ensure_ascii=False) + "\n")
 
 
-MAP = Style(both(0.005), both(0.45), hier=0, squash=True)
-VALID = Style({"pjreddie": 0.005, "alexeyab": 0.001}, {"pjreddie": 0.45, "alexeyab": 0.6})
-RECALL = Style(both(0.001), both(0.4), squash=True, suppression="objectness")
-YOLO_VALID = Style(
-    both(0.001), both(0.5), 0, True, "in place", eval="first voc",
-    paths={
-        "pjreddie": "/home/pjreddie/data/voc/2007_test.txt",
-        "alexeyab": "data/voc/2007_test.txt",
-    },
-)  # fmt: skip
-COCO_VALID = replace(
-    YOLO_VALID,
-    thresh=both(0.01),
-    eval="coco",
-    paths={"pjreddie": "data/coco_val_5k.list", "alexeyab": "data/coco_val_5k.list"},
-)
-YOLO_RECALL = Style(
-    both(0.001), both(0), 0, True,
-    paths={"pjreddie": "data/voc.2007.test", "alexeyab": "data/voc.2007.test"},
-)  # fmt: skip
-COCO_RECALL = replace(
-    YOLO_RECALL,
-    paths={
-        "pjreddie": "/home/pjreddie/data/voc/test/2007_test.txt",
-        "alexeyab": "data/voc/test/2007_test.txt",
-    },
-)
-
 DATA = replace(DATA_ARGUMENT, doc="the .data file: valid= is the list of pictures, names= a list")
 BATCH = Flag("batch", "how many pictures run at once (default: 16)", int, 16)
 JSON = Flag("out", "a JSON file with all the figures", file_name)
@@ -243,8 +204,12 @@ def _but(flags: Iterable[Flag], *names: str) -> tuple[Flag, ...]:
     return tuple(flag for flag in flags if flag.name not in names)
 
 
-_IDLE = (*WINDOWS, *CAMERA, *CUDA, *DETECTOR_ONLY, Flag("thresh", kind=float, idle=True))
-_IDLE += (Flag("hier", kind=float, idle=True), Flag("ext_output", idle=True))
+_IDLE = (
+    *(*WINDOWS, *CAMERA, *CUDA, *DETECTOR_ONLY),
+    Flag("thresh", kind=float, idle=True),
+    Flag("hier", kind=float, idle=True),
+    Flag("ext_output", idle=True),
+)
 
 
 def _command(

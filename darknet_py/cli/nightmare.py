@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from darknet_py.network import Network
+    from darknet_py.nightmare import Reconstruction
 
 
 def _nightmare(args: Namespace) -> int:
@@ -60,7 +61,7 @@ def _nightmare(args: Namespace) -> int:
 
 def _start(
     network: Network, picture: np.ndarray, layer: int, args: Namespace
-) -> tuple[np.ndarray, object]:
+) -> tuple[np.ndarray, Reconstruction]:
     """The letterboxed picture, and what changes it."""
     from darknet_py.image import letterbox
     from darknet_py.nightmare import Reconstruction

@@ -121,8 +121,13 @@ def _tag(network: Network, args: Namespace, path: str) -> list[str]:
     return lines
 
 
-_IDLE = (*WINDOWS, Flag("clear", idle=True), Flag("gpus", kind=str, idle=True))
-_IDLE += (Flag("c", kind=int, idle=True), Flag("display", idle=True))
+_IDLE = (
+    *WINDOWS,
+    Flag("clear", idle=True),
+    Flag("gpus", kind=str, idle=True),
+    Flag("c", kind=int, idle=True),
+    Flag("display", idle=True),
+)
 FOLDER = Flag("out", "the folder to write orig.jpg and pred.jpg to (default: here)", file_name, ".")
 OUT_NAME = Flag("out", "the picture to write, without .jpg (default: out)", file_name, "out")
 TAG_NAMES = Flag(

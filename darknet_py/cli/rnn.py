@@ -122,8 +122,8 @@ OPTIONAL_WEIGHTS = Argument("weights", "the .weights file (default: random weigh
 def _command(name: str, doc: str, run: Callable[[Namespace], int], *flags: Flag) -> Command:
     """A command; the flags it has not are C's and do nothing."""
     idle = [Flag(f.name, kind=f.kind, idle=True) for f in OWN if f not in flags]
-    more = (Flag("file", kind=str, idle=True), Flag("clear", idle=True))
-    more += (Flag("tokenized", idle=True), Flag("gpus", kind=str, idle=True))
+    more = [Flag(other, kind=str, idle=True) for other in ("file", "gpus")]
+    more += [Flag(other, idle=True) for other in ("clear", "tokenized")]
     return Command(f"rnn {name}", doc, (CFG, OPTIONAL_WEIGHTS), (*flags, *FLAGS, *idle, *more), run)
 
 

@@ -24,8 +24,10 @@ COCO_IDS = [number for number in range(1, 91) if number not in _SKIPPED]
 """COCO's own number of each of its 80 classes (C: detector.c:coco_ids)."""
 IMAGENET_CLASSES = 200
 KITTI = ("car", "pedestrian", "cyclist")
-BDD = ("bike", "bus", "car", "motor", "person", "rider", "traffic light", "traffic sign", "train")
-BDD += ("truck",)
+BDD = (
+    *("bike", "bus", "car", "motor", "person"),
+    *("rider", "traffic light", "traffic sign", "train", "truck"),
+)
 
 
 class ResultFile(ABC):

@@ -118,7 +118,7 @@ def score_all(
                 rows, scores = scores[: len(views)], scores[len(views) :]
                 if tree is not None:
                     _use_tree(rows[:: 2 if every_second else 1], tree, leaves)
-                yield np.sum(rows, axis=0, dtype=np.float32)
+                yield np.asarray(rows.sum(0, dtype=np.float32))
 
 
 def _use_tree(rows: np.ndarray, tree: Tree, leaves: np.ndarray | None) -> None:
