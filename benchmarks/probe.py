@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -56,13 +55,13 @@ def memory(cfg: str, weights: str, picture: str) -> dict[str, float]:
     x = torch.from_numpy(np.load(picture))
     for _ in range(2):
         run(x)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return {"before": before, "peak": peak, **sizes}
+    return {"before": before, "peak": _resident("VmHWM"), **sizes}
 
 
-def _resident() -> int:
-    with open("/proc/self/statm", encoding="ascii") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+def _resident(name: str = "VmRSS") -> int:
+    """Bytes; getrusage would count what the parent had when it forked."""
+    with open("/proc/self/status", encoding="ascii") as file:
+        return next(int(line.split()[1]) * 1024 for line in file if line.startswith(name))
 
 
 def detect(cfg: str, weights: str, folder: str, counts: str) -> dict[str, float]:
