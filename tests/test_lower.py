@@ -212,3 +212,27 @@ def test_operations_know_what_they_cannot_join():
     (step,) = prepare(network).steps
     assert isinstance(step.operation, Convolution)
     assert step.operation.followed_by(Addition(ACTIVATIONS["linear"])) is None
+
+
+@pytest.mark.slow
+def test_torch_can_compile_the_whole():
+    body = CONV.format(4, 3, 2, "mish") + CONV.format(4, 1, 1, "leaky") + "[route]\nlayers=-1,-2\n"
+    network = build(body + "[maxpool]\nsize=2\nstride=1\n", (3, 8, 12))
+    lowered, x = prepare(network, fused=False), ramp(2, 3, 8, 12)
+    (expected,) = lowered(x)
+    lowered._run = torch.compile(lowered.run, backend="eager")
+    assert_close(lowered(x)[0], expected)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_a_gpu_replays_what_it_recorded(dtype):
+    body = CONV.format(8, 3, 2, "mish") + CONV.format(8, 1, 1, "leaky") + "[shortcut]\nfrom=-2\n"
+    network = build(body, (3, 8, 12), "alexeyab")
+    lowered, x = prepare(network, "cuda", dtype), ramp(2, 3, 8, 12)
+    with torch.inference_mode():
+        expected = network(x)[-1]
+    for _ in range(3):
+        (found,) = lowered(x)
+        assert (found.cpu() - expected).abs().max() < 0.02 * expected.std()

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from darknet_py.errors import DarknetError
 from darknet_py.layers import Layer
+from darknet_py.lower.graphs import Graphed, Runner
 from darknet_py.lower.plan import Step, plan
 from darknet_py.network import Network
 from darknet_py.operations import Place, Plain, Slot, onednn
@@ -25,6 +26,9 @@ class Lowered:
     def __init__(self, network: Network, steps: list[Step], wanted: list[int], place: Place):
         self.steps, self.wanted, self.place = steps, wanted, place
         self.image = network.image
+        self._run: Runner = self.run
+        if place.device.type == "cuda" and not self._remembers():
+            self._run = Graphed(self.run)
 
     @torch.inference_mode()
     def __call__(self, x: Tensor) -> list[Tensor]:
@@ -41,7 +45,7 @@ class Lowered:
                 f"the network's input must be (batch, {sizes}), got {tuple(x.shape)}; for other "
                 "sizes, resize the network and prepare it again"
             )
-        outputs = self.run(self.place.to(x))
+        outputs = self._run(self.place.to(x))
         return [y.to(torch.float32).contiguous() for y in outputs]
 
     def run(self, x: Tensor) -> list[Tensor]:
@@ -64,6 +68,19 @@ class Lowered:
             for dead in step.freed:
                 del outputs[dead]
         return [outputs[i] for i in self.wanted]
+
+    def compile(self, mode: str = "max-autotune") -> None:
+        """Have torch compile the whole as it runs first, for a GPU above all.
+
+        Args:
+            mode: as `torch.compile` takes it; "max-autotune" tries kernels, for minutes, and
+                records CUDA graphs itself.
+        """
+        self._run = torch.compile(self.run, mode=mode)
+
+    def _remembers(self) -> bool:
+        operations = [step.operation for step in self.steps]
+        return any(isinstance(o, Plain) and remembers(o.layer) for o in operations)
 
     def reset_state(self) -> None:
         """Forget what recurrent layers remember."""
@@ -114,8 +131,11 @@ def prepare(
 
 def _own(layer: torch.nn.Module, here: torch.device, there: torch.device) -> torch.nn.Module:
     """The layer, or a copy of one that remembers, is in training, or is elsewhere."""
-    remembers = type(layer).__dict__.get("reset_state") is not None
-    remembers = remembers or getattr(type(layer), "reset_state", None) is not Layer.reset_state
-    if here == there and not remembers and not layer.training:
+    if here == there and not remembers(layer) and not layer.training:
         return layer
     return copy.deepcopy(layer).eval().to(there)
+
+
+def remembers(layer: torch.nn.Module) -> bool:
+    """Whether a layer's output depends on the inputs before."""
+    return isinstance(layer, Layer) and type(layer).reset_state is not Layer.reset_state

@@ -23,7 +23,7 @@ class Place:
         """`x` on this device, in this type; images with the channels last in memory."""
         image = x.dim() == 4
         layout = torch.channels_last if image else torch.contiguous_format
-        return x.to(self.device, self.dtype, memory_format=layout)
+        return x.to(self.device, self.dtype, non_blocking=True, memory_format=layout)
 
 
 @dataclass(frozen=True)
