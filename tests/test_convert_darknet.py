@@ -6,6 +6,7 @@ from golden import generator, goldens, same_bytes
 from helpers import SHARED, build
 
 from darknet_py import Network, load_weights, save_weights
+from darknet_py.cfg import format_cfg
 from darknet_py.convert import Options, convert, convert_network
 from darknet_py.errors import DarknetError, DarknetWarning, WeightsError
 
@@ -105,6 +106,24 @@ def test_weights_of_other_formats_need_a_cfg(tmp_path):
     message = "a.weights: WEIGHTS is missing: only .safetensors, .pt, .pth, .onnx need none"
     with fails(message):
         convert("a.weights", None, "safetensors", tmp_path / "a.safetensors")
+
+
+@pytest.mark.parametrize("to", ["safetensors", "torch", "onnx", "openvino", "exported"])
+def test_weights_of_another_cfg_are_refused(to, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    network = build(BODY)
+    (tmp_path / "a.cfg").write_text(format_cfg(network.sections))
+    small = build(BODY.replace("output=5", "output=4"))
+    large = build(BODY.replace("output=5", "output=6"))
+    save_weights(small, "small.weights")
+    save_weights(large, "large.weights")
+    with pytest.raises(
+        WeightsError, match=r"^small\.weights: ends inside layer 1 \[connected\] .*"
+    ):
+        convert("a.cfg", "small.weights", to)
+    with pytest.raises(WeightsError, match=r"^large\.weights: 144 floats are left over .*cfg.*\?$"):
+        convert("a.cfg", "large.weights", to)
+    assert {path.suffix for path in tmp_path.iterdir()} == {".cfg", ".weights"}
 
 
 def test_no_room(tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from darknet_py.convert.extras import extra
 from darknet_py.dialect import Dialect
-from darknet_py.errors import DarknetError, WeightsError
+from darknet_py.errors import DarknetError, DarknetWarning, WeightsError
 from darknet_py.metadata import Metadata
 from darknet_py.named import SUFFIXES, array_names, build_network, fill_network, read_named
 from darknet_py.network import Network
@@ -43,7 +44,12 @@ def read_source(
         return read_model(cfg, exact=exact)
     network = Network.from_cfg(cfg, dialect, initialize=False)
     if Path(weights).suffix not in READABLE:
-        load_weights(network, weights)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", ".*floats are left over", DarknetWarning)
+            try:
+                load_weights(network, weights)
+            except DarknetWarning as rest:  # which would not come back
+                raise WeightsError(str(rest)) from None
         return network, []
     tensors, texts = _read(os.fspath(weights), exact)
     fill_network(network, tensors, texts, os.fspath(weights))
