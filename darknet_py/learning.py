@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from darknet_py.augment import AugmentOptions
+from darknet_py.allocator import keep_memory
 from darknet_py.ema import MovingAverage
 from darknet_py.errors import TrainError
 from darknet_py.gradients import PassOn
@@ -70,6 +71,8 @@ class Learner:
         self.iteration = self.seen // (self.batch * self.subdivisions)
         self.random = np.random.default_rng(seed)
         self.device = next(network.parameters(), torch.empty(0)).device
+        if self.device.type == "cpu":
+            keep_memory()
         self.layers = list(network)
         self._last_reader = find_last_readers(self.layers)
         self._mini_batch = 0
@@ -80,6 +83,8 @@ class Learner:
         if network.image.is_image:
             network.to(memory_format=torch.channels_last)
         self.optimizer = Optimizer(network, self.options, max(frozen, self._find_bn_only()))
+        self.before: Callable[[int, int], None] | None = None
+        """Called before each mini-batch with its iteration and subdivision, from 0."""
         self.average = MovingAverage(network, self.options.ema_alpha, self.options.max_batches)
         network.train()
         for layer in self.layers[:frozen]:
@@ -119,6 +124,8 @@ class Learner:
         Raises:
             TrainError: the loss is nan or infinite; the first bad layer is named.
         """
+        if self.before is not None:
+            self.before(self.iteration, self._mini_batch)
         x = torch.as_tensor(inputs, device=self.device)
         labels = torch.as_tensor(truth, device=self.device)
         if x.dim() == 4:
@@ -242,7 +249,9 @@ class Learner:
             for layer in self.layers:
                 outputs.append(layer(*(x if i < 0 else outputs[i] for i in layer.sources)))
                 if not bool(torch.isfinite(outputs[-1]).all()):
-                    return f"the loss is {loss.cost:g}: {_name(layer)} is the first that is not finite"
+                    return (
+                        f"the loss is {loss.cost:g}: {_name(layer)} is the first that is not finite"
+                    )
         bad = next(i for i, d in self.deltas.items() if not math.isfinite(float(d.cost)))
         return f"the loss of {_name(self.layers[bad])} is {loss.cost:g}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 from collections import deque
@@ -199,6 +200,7 @@ def _begin(dataset: Dataset) -> None:
     """In a new process: take the data set, and end when the parent does."""
     global _dataset
     _dataset = dataset
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     use_one_thread().__enter__()
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import struct
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import torch
@@ -134,21 +135,28 @@ def save_weights(network: Network, path: str | os.PathLike[str], cutoff: int | N
     Raises:
         WeightsError: the file cannot be written; an older one of that name is then unharmed.
     """
+    try:
+        with replacing(path) as file:
+            write_weights(network, file.write, cutoff)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise WeightsError(f"{os.fspath(path)}: cannot be written: {reason}") from None
+
+
+def write_weights(
+    network: Network, write: Callable[[Any], object], cutoff: int | None = None
+) -> None:
+    """The same through the `write` of an open file."""
     wide = network.dialect.wide_transposed_header
     header = WeightsHeader(*network.version, network.seen, wide)
     if not header.wide and network.seen >= 2**32:
         header = WeightsHeader(*network.dialect.version, network.seen, wide)
-    try:
-        with replacing(path) as file:
-            file.write(header.pack())
-            for block in _blocks(network, 0, cutoff, header, saving=True):
-                tensor = block.tensor.detach().float().cpu()
-                if block.turned:
-                    tensor = tensor.reshape(len(tensor), -1).t()
-                file.write(tensor.contiguous().numpy().astype("<f4", copy=False).data)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise WeightsError(f"{os.fspath(path)}: cannot be written: {reason}") from None
+    write(header.pack())
+    for block in _blocks(network, 0, cutoff, header, saving=True):
+        tensor = block.tensor.detach().float().cpu()
+        if block.turned:
+            tensor = tensor.reshape(len(tensor), -1).t()
+        write(tensor.contiguous().numpy().astype("<f4", copy=False).data)
 
 
 def read_weights(
