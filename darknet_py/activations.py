@@ -149,6 +149,13 @@ ACTIVATIONS: dict[str, Activation] = {
 }
 
 
+IN_PLACE: dict[str, Activation] = {
+    "leaky": lambda x: F.leaky_relu(x, 0.1, inplace=True),
+    "relie": lambda x: F.leaky_relu(x, 0.01, inplace=True),
+    "relu": lambda x: F.relu(x, inplace=True),
+}
+"""Those that may overwrite a value nobody else reads, gradients and all."""
+
 ALEXEYAB_ACTIVATIONS = frozenset(
     {
         "gelu",

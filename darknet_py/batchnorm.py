@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from darknet_py.dialect import Dialect
+from darknet_py.sync_norm import Processes, SyncNorm
 
 _INSIDE = {"inside": 1e-5, "opencv": 1e-6}
 _BLOCK = 1 << 16
@@ -36,6 +37,8 @@ class BatchNormalizer(nn.Module):
     def __init__(self, channels: int, dialect: Dialect) -> None:
         super().__init__()
         self.epsilon: Literal["outside", "inside", "opencv"] = dialect.batchnorm_epsilon
+        self.across: CrossIteration | None = None
+        self.processes: Processes | None = None
         self.sample_variance = dialect.batchnorm_variance == "sample"
         self.scales = nn.Parameter(torch.empty(channels))
         self.register_buffer("rolling_mean", torch.empty(channels))
@@ -53,8 +56,15 @@ class BatchNormalizer(nn.Module):
 
     def _learn(self, x: Tensor, biases: Tensor | None) -> Tensor:
         """Normalise by the mini-batch and let the rolling values follow it by a hundredth."""
+        if self.processes is not None:
+            together: Tensor = SyncNorm.apply(  # type: ignore[no-untyped-call]
+                x, self.scales, biases, self, self.processes
+            )
+            return together
         if x.numel() == x.shape[1]:
             return self._learn_one(x, biases)
+        if self.across is not None and biases is not None:
+            return self.across.normalize(x, self, biases)
         if self.sample_variance:
             biases = torch.zeros_like(self.scales) if biases is None else biases
             out: Tensor = SampleNorm.apply(  # type: ignore[no-untyped-call]
@@ -105,6 +115,60 @@ class BatchNormalizer(nn.Module):
         yield "scales", self.scales
         yield "rolling_mean", self.rolling_mean
         yield "rolling_variance", self.rolling_variance
+
+
+class CrossIteration:
+    """Batch norm over the mini-batches of an iteration so far (`cbn`).
+
+    Mean and mean square are averaged over them; gradients take them for the mini-batch's own.
+    Source: Yao et al. 2020; C: AlexeyAB's blas_kernels.cu:fast_v_cbn_kernel.
+    """
+
+    def __init__(self) -> None:
+        self.subdivision = 0
+        self.mean = self.square = torch.zeros(())
+
+    def normalize(self, x: Tensor, normalizer: BatchNormalizer, biases: Tensor) -> Tensor:
+        """Normalise by the averages, and let the rolling values follow."""
+        dims, share = [0, *range(2, x.dim())], 1 / (self.subdivision + 1)
+        with torch.no_grad():
+            count, mean = x.numel() // x.shape[1], x.mean(dims)
+            # PARITY: the mean square divides by N - 1 (C: fast_v_cbn_kernel).
+            square = x.square().sum(dims) / (count - 1)
+            square = torch.maximum(square, mean.square())
+            if self.subdivision == 0:
+                self.mean, self.square = mean, square
+            self.mean = share * mean + (1 - share) * self.mean
+            self.square = share * square + (1 - share) * self.square
+            variance = (self.square - self.mean.square()).clamp(min=0)
+            normalizer.rolling_mean.lerp_(self.mean, 0.01)
+            normalizer.rolling_variance.lerp_(variance, 0.01)
+        normalized: Tensor = GivenNorm.apply(  # type: ignore[no-untyped-call]
+            x, normalizer.scales, biases, self.mean, variance
+        )
+        return normalized
+
+
+class GivenNorm(torch.autograd.Function):
+    """Batch norm by a given mean and variance, differentiated as if they were the batch's."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, scales: Tensor, biases: Tensor, mean: Tensor, variance: Tensor
+    ) -> Tensor:
+        """Normalise."""
+        ctx.save_for_backward(x, scales, mean, (variance + 1e-5).rsqrt())
+        return F.batch_norm(x, mean, variance, scales, biases, eps=1e-5)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """Through values, scales and biases."""
+        x, scales, mean, inverse = ctx.saved_tensors
+        needs = [ctx.needs_input_grad[0], True, True]
+        found = torch.ops.aten.native_batch_norm_backward(
+            gradients[0], x, scales, None, None, mean, inverse, True, 1e-5, needs
+        )
+        return (*found, None, None)
 
 
 class SampleNorm(torch.autograd.Function):

@@ -77,7 +77,7 @@ class Share(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """The same for all."""
-        return (gradients[0],) * (ctx.count + 1)
+        return tuple(gradients[0] for _ in range(ctx.count + 1))
 
 
 class _Replaced(torch.autograd.Function):

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from darknet_py.augment import AugmentOptions
 from darknet_py.allocator import keep_memory
+from darknet_py.augment import AugmentOptions
 from darknet_py.ema import MovingAverage
 from darknet_py.errors import TrainError
 from darknet_py.gradients import PassOn
@@ -44,6 +44,9 @@ class Learner:
 
     What a resumed run needs is `state()`, `iteration`, `seen` and `random`.
     """
+
+    ranks = 1
+    """How many processes learn together, each from as many images (see parallel.py)."""
 
     def __init__(self, network: Network, *, amp: bool = False, seed: int = 0) -> None:
         """Put `network` into training mode.
@@ -81,7 +84,9 @@ class Learner:
         frozen = self._find_frozen()
         self._frozen = frozen
         if network.image.is_image:
-            network.to(memory_format=torch.channels_last)
+            for array in network.parameters():
+                if array.dim() == 4:
+                    array.data = array.data.contiguous(memory_format=torch.channels_last)
         self.optimizer = Optimizer(network, self.options, max(frozen, self._find_bn_only()))
         self.before: Callable[[int, int], None] | None = None
         """Called before each mini-batch with its iteration and subdivision, from 0."""
@@ -130,8 +135,8 @@ class Learner:
         labels = torch.as_tensor(truth, device=self.device)
         if x.dim() == 4:
             x = x.contiguous(memory_format=torch.channels_last)
-        self.seen += len(x)
-        self._images += len(x)
+        self.seen += len(x) * self.ranks
+        self._images += len(x) * self.ranks
         ends, directions, loss = self._forward(x, labels)
         if not math.isfinite(loss.cost):
             raise TrainError(self._describe(x, loss))
@@ -184,19 +189,19 @@ class Learner:
         """The layer's output, with the gradients that C lets through."""
         if isinstance(layer, Head):
             with torch.no_grad():
-                output = layer(*(x.float() for x in read))
+                output: Tensor = layer(*(x.float() for x in read))
             if index in self._last_reader and read[0].requires_grad:
                 passed: Tensor = PassOn.apply(read[0], output)  # type: ignore[no-untyped-call]
                 return passed
             return output
-        output = layer(*read)
+        result: Tensor = layer(*read)
         if layer.options.onlyforward and self.network.dialect.name == "alexeyab":
-            return output.detach()
+            return result.detach()
         if self.options.try_fix_nan and isinstance(layer, Convolutional):
-            output = output.nan_to_num(0.0, 0.0, 0.0)
-            if output.requires_grad:
-                output.register_hook(lambda gradient: gradient.clamp(-1, 1))
-        return output
+            result = result.nan_to_num(0.0, 0.0, 0.0)
+            if result.requires_grad:
+                result.register_hook(lambda gradient: gradient.clamp(-1, 1))
+        return result
 
     def _direction(self, layer: Layer, delta: Delta, x: Tensor) -> Tensor:
         """Minus the step direction, as autograd wants it."""
@@ -216,6 +221,10 @@ class Learner:
             raise TrainError("the network has no layer with a loss: it cannot be trained")
         figures = {index: delta.figures for index, delta in self.deltas.items() if delta.figures}
         return Loss(sum(costs) / len(costs), figures)
+
+    def total(self, cost: float) -> float:
+        """The cost of an iteration, which is `cost` but for the other processes' parts."""
+        return cost
 
     def update(self) -> float:
         """Take the step that the mini-batches since the last one ask for; return its rate."""
@@ -243,7 +252,8 @@ class Learner:
         """Where nan or infinity came from: the first layer that has it."""
         for index, name, tensor in self.network.arrays():
             if not bool(torch.isfinite(tensor).all()):
-                return f"the loss is {loss.cost:g}: {name} of {_name(self.layers[index])} is not finite"
+                where = f"{name} of {_name(self.layers[index])}"
+                return f"the loss is {loss.cost:g}: {where} is not finite"
         with torch.no_grad():
             outputs: list[Tensor] = []
             for layer in self.layers:

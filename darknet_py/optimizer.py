@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
+from darknet_py.deform import GROUPS, apply_maps, average_groups, hand_on, make_maps
+from darknet_py.layers.convolutional_options import ConvolutionalOptions
 from darknet_py.network import Network
+from darknet_py.options import LayerOptions
 from darknet_py.schedule import ScheduleOptions
 
 
@@ -25,6 +28,8 @@ class Rule:
     weight_limit: float = 0.0
     first: int = 0
     """The last iteration in which it is not updated."""
+    deform: tuple[str, int, float] | None = None
+    """Kind, side and angle where shares of the filters are others, deformed."""
 
 
 @dataclass
@@ -64,7 +69,11 @@ class Optimizer:
         decay = options.decay * images * loss_scale
         for group in self.groups:
             rule = group.rule
-            moving = [(m, a.grad) for m, a in zip(group.momenta, group.arrays) if a.grad is not None]
+            moving = [
+                (m, a.grad)
+                for m, a in zip(group.momenta, group.arrays, strict=True)
+                if a.grad is not None
+            ]
             if rule.adam:
                 if iteration > rule.first:
                     self._adam(group, rate * rule.rate / loss_scale, decay, iteration)
@@ -75,6 +84,10 @@ class Optimizer:
                 array.grad = None
             if iteration <= rule.first:
                 continue
+            if rule.deform and iteration <= options.max_batches // 2:
+                maps = make_maps(*rule.deform, back=True)
+                for momentum in group.momenta:
+                    momentum.copy_(average_groups(apply_maps(momentum, maps)))
             if rule.centred:
                 for momentum in group.momenta:
                     momentum -= momentum.mean((1, 2, 3), keepdim=True)
@@ -86,6 +99,10 @@ class Optimizer:
             step = rate * rule.rate / loss_scale / images
             torch._foreach_add_(group.arrays, group.momenta, alpha=step)
             torch._foreach_mul_(group.momenta, options.momentum)
+            if rule.deform and iteration <= options.max_batches // 2:
+                maps = make_maps(*rule.deform, back=False)
+                for array in group.arrays:
+                    array.copy_(apply_maps(hand_on(array), maps))
             self._limit(group)
 
     def _adam(self, group: Group, rate: float, decay: float, iteration: int) -> None:
@@ -157,6 +174,15 @@ def _rule(network: Network, net: ScheduleOptions, index: int, is_weights: bool) 
         gradient_limit=1.0 if is_shortcut else 0.0,
         # PARITY: `clip` limits the weights (C: constrain_ongpu of l.weights_gpu).
         weight_limit=(options.clip if alexeyab else net.clip) if is_weights else 0.0,
+        deform=_deformation(layer.options) if is_weights else None,
         first=max(options.dont_update, options.burnin_update * net.burn_in - 1, 0),
     )
 
+
+def _deformation(options: LayerOptions) -> tuple[str, int, float] | None:
+    """What `rotate`, `sway`, `stretch` or `stretch_sway` ask for."""
+    if not isinstance(options, ConvolutionalOptions) or options.filters % GROUPS:
+        return None
+    kinds = ("rotate", "sway", "stretch", "stretch_sway")
+    kind = next((kind for kind in kinds if getattr(options, kind)), None)
+    return None if kind is None else (kind, options.size, options.angle)

@@ -3,72 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from torch import Tensor
 from torch.nn import functional as F
 
-from darknet_py.activations import get_activation
+from darknet_py.activations import IN_PLACE, get_activation
 from darknet_py.antialiasing import Blur
-from darknet_py.batchnorm import BatchNormalizer
+from darknet_py.batchnorm import BatchNormalizer, CrossIteration
 from darknet_py.binary import filter_means, mean_signs, signs
+from darknet_py.excitation import excite, find_strength, mark_objects
 from darknet_py.gemm import convolve_in_order
-from darknet_py.layers.base import Layer, Shape, Site, image
+from darknet_py.layers.base import Layer, Shape, Site, Step, image
+from darknet_py.layers.convolutional_options import UNSHARED
+from darknet_py.layers.convolutional_options import (
+    ConvolutionalOptions as ConvolutionalOptions,
+)
 from darknet_py.operations import Operation, Place, Plain
 from darknet_py.operations.convolution import Convolution
-from darknet_py.options import LayerOptions, key
-
-_UNSHARED = -1000000000
-
-
-@dataclass(frozen=True)
-class ConvolutionalOptions(LayerOptions):
-    """Keys of [convolutional] (C: parser.c:parse_convolutional)."""
-
-    filters: int = key("output channels", 1)
-    size: int = key("side of the filters, in pixels", 1)
-    stride: int = key("step between windows, in pixels", 1)
-    stride_x: int = key("horizontal step (default: stride)", -1, only="alexeyab")
-    stride_y: int = key("vertical step (default: stride)", -1, only="alexeyab")
-    dilation: int = key("distance between the filter's taps, in pixels", 1, only="alexeyab")
-    pad: bool = key("pad by size / 2 on every side; padding is then not read", False)
-    padding: int = key("pixels added on every side", 0)
-    groups: int = key("channels and filters are split into this many groups", 1)
-    batch_normalize: bool = key("batch norm before the activation", False)
-    cbn: bool = key(
-        "batch norm over the mini-batches of one iteration (training)", False, only="alexeyab"
-    )
-    activation: str = key("activation function", "logistic")
-    antialiasing: int = key(
-        "run at stride 1, then blur with the stride: 1: 3 x 3 pixels, 2: 2 x 2 pixels",
-        0,
-        only="alexeyab",
-    )
-    share_index: int = key(
-        "use the weights of this layer; a negative one counts back from this layer",
-        _UNSHARED,
-        only="alexeyab",
-    )
-    binary: bool = key("binary weights (on a GPU; no effect on the CPU)", False)
-    xnor: bool = key("binary weights and inputs", False)
-    bin_output: bool = key(
-        "with xnor, once bit weights are used: leave the activation out", False, only="alexeyab"
-    )
-    flipped: bool = key("the file holds the weights inputs by filters", False)
-    dot: float = key("weight of the penalty on similar filters (training)", 0.0)
-    assisted_excitation: float = key(
-        "excite the cells of objects, up to this iteration (training)", 0.0, only="alexeyab"
-    )
-    sway: int = key("turn the filters to and fro (training on a GPU)", 0, only="alexeyab")
-    rotate: int = key("turn the filters all round (training on a GPU)", 0, only="alexeyab")
-    stretch: int = key("stretch the filters (training on a GPU)", 0, only="alexeyab")
-    stretch_sway: int = key("stretch and turn the filters (training on a GPU)", 0, only="alexeyab")
-    angle: float = key("largest turn, in degrees (training on a GPU)", 15.0, only="alexeyab")
-    reverse: float = key("turn the gradient's sign round (training on a GPU)", 0.0, only="alexeyab")
-    coordconv: int = key("add coordinates to the input (on a GPU)", 0, only="alexeyab")
-    grad_centr: int = key("centre the gradients (training on a GPU)", 0, only="alexeyab")
-    stream: int = key("CUDA stream that the layer runs on", -1, only="alexeyab")
-    wait_stream: int = key("CUDA stream that is waited for first", -1, only="alexeyab")
 
 
 class Convolutional(Layer):
@@ -105,14 +56,18 @@ class Convolutional(Layer):
             self.blur = Blur(options.antialiasing, self.stride_y, self.stride_x)
             self.stride_x = self.stride_y = 1
         self.activation = get_activation(options.activation, section)
+        self.activate_fresh = IN_PLACE.get(options.activation, self.activation)
         self.normalized = options.batch_normalize or options.cbn
         self.bits = self.in_c_order = False
+        self.strength = 0.0
         self._shared: tuple[Convolutional, ...] = ()  # a tuple: its layer is no submodule of this
-        if options.share_index != _UNSHARED:
+        if options.share_index != UNSHARED:
             self._shared = (self._find_shared(site),)
             return
         self.biases = site.parameter(self.filters)
         self.normalizer = BatchNormalizer(self.filters, site.dialect) if self.normalized else None
+        if options.cbn and self.normalizer is not None:
+            self.normalizer.across = CrossIteration()
         self.weights = site.parameter(self.filters, channels // self.groups, self.size, self.size)
 
     def _check(self) -> None:
@@ -207,8 +162,20 @@ class Convolutional(Layer):
         bank = self.bank
         if self.normalized and bank.normalizer is not None:
             x = bank.normalizer(x, bank.biases)
-        x = self.activation(x)
+        x = self.activate_fresh(x) if self.training else self.activation(x)
+        if self.training and self.strength:
+            x = excite(x, mark_objects(self.truth, 6, *x.shape[2:]), self.strength)
         return x if self.blur is None else self.blur(x)
+
+    def begin(self, step: Step, truth: Tensor) -> None:
+        """See how much objects are excited, and where in the iteration this is."""
+        if self.options.assisted_excitation:
+            self.strength = find_strength(int(self.options.assisted_excitation), step)
+            self.truth = truth
+        if self.options.cbn and self.bank.normalizer is not None:
+            across = self.bank.normalizer.across
+            if across is not None:
+                across.subdivision = step.subdivision
 
     def _convolve(self, x: Tensor, weights: Tensor, biases: Tensor | None) -> Tensor:
         stride, padding = (self.stride_y, self.stride_x), self.padding * self.dilation

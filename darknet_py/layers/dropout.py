@@ -65,8 +65,9 @@ class Dropout(Layer):
             return x
         if self.options.dropblock:
             return self._drop_blocks(x)
-        kept = torch.rand(x.shape, generator=self.generator) >= self.options.probability
-        return x * (kept.to(x) / (1 - self.options.probability))
+        share = 1 - self.options.probability
+        kept = torch.empty_like(x).bernoulli_(share, generator=self.generator)
+        return x * kept.mul_(1 / share)
 
     def _drop_blocks(self, x: Tensor) -> Tensor:
         batch, channels, height, width = x.shape

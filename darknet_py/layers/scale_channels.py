@@ -53,6 +53,11 @@ class ScaleChannels(Layer):
     def forward(self, *inputs: Tensor) -> Tensor:
         """Multiply and activate."""
         factors, scaled = inputs
+        if self.training and self.options.scale_wh:
+            # PARITY: every pixel's factor learns from its channels over the number of pixels
+            # (C: blas_kernels.cu:backward_scale_channels_kernel).
+            share = 1 / (scaled.shape[2] * scaled.shape[3])
+            factors = factors.detach() + share * (factors - factors.detach())
         return self.activation(image(factors) * image(scaled))
 
     def lower(self, place: Place) -> Operation:

@@ -1,0 +1,81 @@
+"""The training loop: C's averages, smaller mini-batches when memory runs out, named images."""
+
+import pytest
+import torch
+from helpers import build, ramp
+
+from darknet_py.errors import TrainError
+from darknet_py.learning import Learner
+from darknet_py.multiscale import MultiScale
+from darknet_py.train import Rows, train
+
+BODY = """[convolutional]
+filters=3
+size=3
+activation=leaky
+
+[avgpool]
+
+[softmax]
+"""
+
+
+def batches(count=100, size=4):
+    for _ in range(count):
+        truth = torch.zeros(size, 3)
+        truth[:, 1] = 1
+        names = tuple(f"{i}.png" for i in range(size))
+        yield Rows(ramp(size, 2, 4, 5).numpy(), truth.numpy(), names)
+
+
+def test_losses_average_as_in_c():
+    found = list(train(Learner(build(BODY, (2, 4, 5))), batches(5)))
+    assert [p.iteration for p in found] == [1, 2, 3, 4, 5]
+    average = found[0].loss
+    for progress in found:
+        average = 0.9 * average + 0.1 * progress.loss
+        assert progress.average == pytest.approx(average)
+    assert found[-1].loss < found[0].loss
+    assert found[-1].images == 20
+
+
+def test_memory_that_runs_out_makes_mini_batches_smaller(monkeypatch):
+    learner, learn, sizes = Learner(build(BODY, (2, 4, 5))), Learner.learn, []
+
+    def limited(self, inputs, truth):
+        sizes.append(len(inputs))
+        if len(inputs) > 1:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        return learn(self, inputs, truth)
+
+    monkeypatch.setattr(Learner, "learn", limited)
+    found = next(train(learner, batches()))
+    assert sizes == [4, 2, 1, 1, 1, 1]
+    plain = Learner(build(BODY, (2, 4, 5)))
+    monkeypatch.setattr(Learner, "learn", learn)
+    assert found.loss == pytest.approx(next(train(plain, batches())).loss)
+    assert learner.seen == 4
+
+
+def test_nan_names_the_images():
+    learner = Learner(build(BODY, (2, 4, 5)))
+    with torch.no_grad():
+        learner.network[0].weights.fill_(float("inf"))
+    with pytest.raises(TrainError, match=r"images: 0.png, 1.png, 2.png, 3.png"):
+        next(train(learner, batches()))
+
+
+@pytest.mark.parametrize("dialect", ["pjreddie", "alexeyab"])
+def test_sizes_change_every_ten_iterations(dialect):
+    body = "[convolutional]\nfilters=18\nsize=1\nactivation=linear\n[yolo]\nclasses=1\nnum=3\n"
+    body += "anchors=1,2,3,4,5,6\nmask=0,1,2\nrandom=1\n"
+    network = build(body, (3, 416, 416), dialect)
+    sizes = MultiScale(network)
+    found = [sizes(i) for i in range(200)]
+    assert found == [sizes(i) for i in range(200)]
+    assert all(found[i] == found[i // 10 * 10] for i in range(200))
+    if dialect == "pjreddie":
+        assert set(found) == {(608, 608)}  # all of them are the last 200 of max_batches=0
+    else:
+        assert found[0] == (608, 608)
+        assert all(h % 32 == 0 for h, _ in found)
