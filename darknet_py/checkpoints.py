@@ -97,9 +97,7 @@ class Checkpoints:
 
     def tidy(self) -> None:
         """Remove what a run that was killed while it wrote left behind."""
-        name = re.compile(
-            rf"\.{re.escape(self.base)}[_.].*(weights|state|backup)\.[0-9a-f]{{8}}"
-        )
+        name = re.compile(rf"\.{re.escape(self.base)}[_.].*(weights|state|backup)\.[0-9a-f]{{8}}")
         for path in self.folder.iterdir():
             if name.fullmatch(path.name):
                 path.unlink(missing_ok=True)
@@ -116,7 +114,7 @@ class Checkpoints:
         state = State(path)
         file = self.last if weights is None else Path(weights)
         if not file.is_file():
-            return state if weights is None else None
+            return state if file.name == self.last.name else None
         seal, digest = state.seal, digest_of(file)
         # An older file counts only under the name that would have been written next.
         names = (f"{self.base}_last.weights", f"{self.base}.backup")

@@ -173,6 +173,12 @@ def center_crop(image: np.ndarray, width: int, height: int) -> np.ndarray:
     return resize(crop(image, left, top, side, side), width, height)
 
 
+def to_jpeg(image: np.ndarray, quality: int = 80) -> bytes:
+    """A uint8 RGB picture as a JPEG file holds it."""
+    _, data = cv2.imencode(".jpg", image[:, :, ::-1], [*_EVERY_COLOUR, quality])
+    return data.tobytes()
+
+
 def save_image(image: np.ndarray, path: str | os.PathLike[str], quality: int = 80) -> None:
     """Write a uint8 picture in the format that the name's ending says, whole or not at all.
 

@@ -96,7 +96,10 @@ class State:
             reason = error.strerror or str(error)
             raise TrainError(f"{self.path}: cannot be opened: {reason}") from None
         except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError):
-            raise TrainError(f"{self.path}: is damaged, or no state of a training run") from None
+            raise TrainError(
+                f"{self.path}: is damaged, or no state of a training run (without it, training "
+                "goes on from the weights alone)"
+            ) from None
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise TrainError(f"{self.path}: is no state of a training run")
         try:

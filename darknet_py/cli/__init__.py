@@ -25,6 +25,7 @@ from darknet_py.cli import (
     rnn,
     speed,
     tools,
+    train,
     views,
     weights,
 )
@@ -42,6 +43,7 @@ COMMANDS: dict[tuple[str, ...], Command] = {
         detector.TEST,
         detector.YOLO,
         detector.COCO,
+        *train.COMMANDS,
         *evaluate.COMMANDS,
         anchors.CALC_ANCHORS,
         convert.CONVERT,
