@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from darknet_py.activations import get_activation
 from darknet_py.layers.base import Layer, Shape, Site, flat, image
 from darknet_py.operations import Operation, Place, Plain
-from darknet_py.operations.addition import Addition
+from darknet_py.operations.addition import Addition, PartialAddition
 from darknet_py.options import LayerOptions, key
 
 WEIGHTS_TYPES = {"none": 0, "per_feature": 1, "per_layer": 1, "per_channel": 2}
@@ -136,11 +136,14 @@ class Shortcut(Layer):
 
     def lower(self, place: Place) -> Operation:
         """A plain sum of two maps, where it is one."""
-        alike = all(shape == self.in_shape for shape in self.from_shapes)
         scaled = (self.options.alpha, self.options.beta) != (1, 1)
-        if not alike or scaled or self.weights is not None or len(self.sources) != 2:
+        if self.dialect.shortcut == "sampled" and (scaled or self.from_shapes[0] != self.in_shape):
+            return Plain(self, place, direct=True)
+        if self.weights is not None or len(self.sources) != 2:
             return Plain(self, place)
-        return Addition(self.activation)
+        if self.from_shapes[0] == self.in_shape:
+            return Addition(self.activation)
+        return PartialAddition(self.activation)
 
     @torch.no_grad()
     def initialize(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from darknet_py import activations
 from darknet_py.activations import Activation
@@ -28,6 +29,32 @@ class Addition(Operation):
         kept, added = (b, a) if self.reuse == 1 else (a, b)
         y = kept + added if self.reuse is None else kept.add_(added)
         return activate(self.activation, y, None if out is None else out.like(y))
+
+
+class PartialAddition(Operation):
+    """`activation(a + b)` where `b` is of another size: its first values in C's order are added.
+
+    PARITY: see layers/shortcut.py:_first_values (C: blas.c:shortcut_multilayer_cpu).
+    """
+
+    fresh = True
+    reusable = (0,)
+
+    def __init__(self, activation: Activation) -> None:
+        self.activation = activation
+
+    def __call__(self, *inputs: Tensor, out: Slot | None = None) -> Tensor:
+        """Add and activate."""
+        a, b = (x if x.dim() == 4 else x[:, :, None, None] for x in inputs)
+        y = a.clone() if self.reuse is None else a
+        if a.shape[2:] == b.shape[2:]:
+            channels = min(a.shape[1], b.shape[1])
+            y[:, :channels].add_(b[:, :channels])
+            return activate(self.activation, y)
+        count, plane = a[0].numel(), b[0, 0].numel()
+        values = b[:, : -(-count // plane)].flatten(1)[:, :count]  # rounded up to whole maps
+        values = F.pad(values, (0, count - values.shape[1])).view(a.shape)
+        return activate(self.activation, y.add_(values))
 
 
 class Product(Operation):
