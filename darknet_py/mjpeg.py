@@ -29,6 +29,7 @@ class PictureServer:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                """Send pictures until the browser goes."""
                 self.send_response(200)
                 kind = f"multipart/x-mixed-replace; boundary={_BOUNDARY}"
                 self.send_header("Content-Type", kind)
@@ -68,7 +69,8 @@ class PictureServer:
         sent = 0
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._number > sent or not self._open)
+                while self._number == sent and self._open:
+                    self._changed.wait()
                 if not self._open:
                     return
                 jpeg, sent = self._jpeg, self._number

@@ -16,7 +16,7 @@ from darknet_py.learning import Learner
 from darknet_py.loader import Loader
 from darknet_py.multiscale import MultiScale
 from darknet_py.network import Network
-from darknet_py.train import Progress, train
+from darknet_py.train import Progress, Rows, train
 from darknet_py.training_state import Run, State
 
 MOST_POINTS = 4000
@@ -42,7 +42,8 @@ class Examiner(ABC):
 class Session:
     """A run: what learns, from which data, and where its files go.
 
-    Iterate over it: it trains, evaluates, saves, and yields each iteration's progress.
+    Iterate over it: it trains and yields each iteration's progress, then it evaluates and saves
+    what is due. `ended` says whether it came to its end.
     """
 
     learner: Learner
@@ -56,6 +57,10 @@ class Session:
     """The state is saved when it has not been for so long; 0: only in C's cadence."""
     tell: Callable[[str], None] = lambda line: None
     """Is told what cannot be done."""
+    scored: Callable[[], None] = lambda: None
+    """Called after an evaluation."""
+    stop: Callable[[], bool] = lambda: False
+    """Asked after each iteration whether to end early."""
     keep: float = 0.9
     """How much of the average loss an iteration keeps."""
 
@@ -101,14 +106,18 @@ class Session:
             processes=self.processes,
         ) as loader:
             try:
-                for progress in train(learner, loader, average=self.run.average):
-                    yield self._follow(progress)
+                rows = (Rows(*batch) for batch in loader)
+                for progress in train(learner, rows, average=self.run.average):
+                    yield self._note(progress)
+                    self._follow()
+                    if self.stop():
+                        return
             except TrainError as error:
                 raise TrainError(f"{error}; {self._where()}") from None
         self.ended = True
 
-    def _follow(self, progress: Progress) -> Progress:
-        """What is done after an iteration."""
+    def _note(self, progress: Progress) -> Progress:
+        """Remember the average loss."""
         run, iteration = self.run, progress.iteration
         before = run.average
         if before >= 0 and self.keep != 0.9:
@@ -118,6 +127,11 @@ class Session:
         run.losses.append((iteration, run.average))
         if len(run.losses) > MOST_POINTS:
             del run.losses[1::2]
+        return progress
+
+    def _follow(self) -> None:
+        """Evaluate and save, where it is due after an iteration."""
+        run, iteration = self.run, self.learner.iteration
         if self.examiner is not None and (
             iteration >= self.examiner.next(run.scored)
             or iteration == self.learner.options.max_batches
@@ -131,7 +145,6 @@ class Session:
         wait = 30.0 if self._failed else self.save_seconds
         if wait and time.monotonic() > self._saved_at + wait:
             self.save()
-        return progress
 
     def _examine(self, examiner: Examiner) -> None:
         run = self.run
@@ -141,6 +154,7 @@ class Session:
         if score >= run.best:
             run.best = score
             self._try(lambda: self.checkpoints.save(self.learner, "_best.weights"), counts=False)
+        self.scored()
 
     def save(self) -> bool:
         """Write NAME_last.weights and its state now; whether it could be done."""

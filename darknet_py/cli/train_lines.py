@@ -68,8 +68,8 @@ class CLines:
                     "set batch=64 subdivision=64 "
                 )
             self._print(
-                f"Weights are saved after: {cadence.every} iterations. Last weights (*_last.weight) "
-                f"are stored every {cadence.last_every} iterations. "
+                f"Weights are saved after: {cadence.every} iterations. "
+                f"Last weights (*_last.weight) are stored every {cadence.last_every} iterations. "
             )
         rate = (
             f"Learning Rate: {options.learning_rate:g}, Momentum: {options.momentum:g}, "
@@ -106,7 +106,8 @@ class CLines:
         numbers = f"{p.loss:f}, {p.average:f} avg"
         rest = f"{p.rate:f} rate, {p.seconds:f} seconds"
         if self.style == "rnn":
-            return f"{p.iteration}: {numbers}, {rest}, {p.images / self.session.dataset.length:f} epochs"
+            epochs = p.images / self.session.dataset.length
+            return f"{p.iteration}: {numbers}, {rest}, {epochs:f} epochs"
         if self.style == "detector" and self.alexeyab:
             return (
                 f"{self._next_map()}\n {p.iteration}: {numbers} loss, {rest}, {p.images} images, "

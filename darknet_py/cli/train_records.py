@@ -30,7 +30,6 @@ class Records:
         self.chart = Chart(options.max_batches, options.max_chart_loss, title, background)
         if background is None:
             self.chart.replay(run.losses, run.scores)
-        self._scores = len(run.scores)
         self.server: Any = None
         if args.mjpeg_port > 0:
             from darknet_py.mjpeg import PictureServer
@@ -57,13 +56,9 @@ class Records:
     def add(self, progress: Progress, hours: float) -> None:
         """One iteration."""
         run, iteration = self.session.run, progress.iteration
-        scored = len(run.scores) > self._scores
         self.chart.add(iteration, run.average)
-        if scored:
-            self._scores = len(run.scores)
-            self.chart.add_score(*run.scores[-1])
         self.chart.tell(iteration, run.average, hours)
-        if scored or iteration % 100 == 0:
+        if iteration % 100 == 0:
             self.save()
         if self.server is not None:
             from darknet_py.image import to_jpeg
@@ -77,10 +72,16 @@ class Records:
                 "rate": progress.rate,
                 "images a second": count / max(progress.seconds + progress.waited, 1e-9),
             }
-            if scored and self.session.examiner is not None:
-                values[self.session.examiner.title] = run.score
             for name, value in values.items():
                 self.board.add_scalar(name, value, iteration)
+
+    def add_score(self) -> None:
+        """One evaluation."""
+        run, examiner = self.session.run, self.session.examiner
+        self.chart.add_score(*run.scores[-1])
+        if self.board is not None and examiner is not None:
+            self.board.add_scalar(examiner.title, run.score, run.scored)
+        self.save()
 
     def save(self) -> None:
         """Write the chart; one that cannot be written does not end a run."""

@@ -99,23 +99,27 @@ def _go(
     from darknet_py.cli.train_records import Records
 
     records = stack.enter_context(Records(args, session, _base(args)))
+    run = session.run
+
+    def show_score() -> None:
+        lines.show_score(run.score, is_best=run.best == run.score)
+        records.add_score()
+
+    session.scored, session.stop = show_score, lambda: bool(signals.caught)
     lines.begin()
     _warn_if_over(session, display)
-    run, scored = session.run, session.run.scored
     iterations = iter(session)
     try:
         for progress in iterations:
             lines.show(progress)
-            if run.scored != scored:
-                scored = run.scored
-                lines.show_score(run.score, is_best=run.best == run.score)
             records.add(progress, display.hours(progress.iteration))
-            signals.check()
     except Interrupted:
-        return _leave(args, session, display, signals.caught)
+        session.ended = False
     finally:
         iterations.close()  # type: ignore[attr-defined]
         display.clear()
+    if not session.ended:
+        return _leave(args, session, display, signals.caught)
     records.save()
     if not session.finish():
         return 1
@@ -138,7 +142,8 @@ def _leave(args: Namespace, session: Session, display: Display, number: int) -> 
         words = [word for word in (getattr(args, "data", None), args.cfg) if word]
         line = " ".join([args.command, *words, str(session.checkpoints.last)])
         display.tell(
-            f"stopped at iteration {session.learner.iteration}; to go on: darknet-py {line}"
+            f"stopped at iteration {session.learner.iteration}; to go on, add -resume to the "
+            f"line, or: darknet-py {line}"
         )
     return 128 + number
 
