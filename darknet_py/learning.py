@@ -16,6 +16,7 @@ from darknet_py.augment import AugmentOptions
 from darknet_py.ema import MovingAverage
 from darknet_py.errors import TrainError
 from darknet_py.gradients import PassOn
+from darknet_py.group import ALONE
 from darknet_py.layers import Head, Layer
 from darknet_py.layers.base import Delta, Step, flat
 from darknet_py.layers.convolutional import Convolutional
@@ -45,8 +46,8 @@ class Learner:
     What a resumed run needs is `state()`, `iteration`, `seen` and `random`.
     """
 
-    ranks = 1
-    """How many processes learn together, each from as many images (see parallel.py)."""
+    group = ALONE
+    """The processes that learn together, each from as many images (see parallel.py)."""
 
     def __init__(self, network: Network, *, amp: bool = False, seed: int = 0) -> None:
         """Put `network` into training mode.
@@ -135,8 +136,8 @@ class Learner:
         labels = torch.as_tensor(truth, device=self.device)
         if x.dim() == 4:
             x = x.contiguous(memory_format=torch.channels_last)
-        self.seen += len(x) * self.ranks
-        self._images += len(x) * self.ranks
+        self.seen += len(x) * self.group.ranks
+        self._images += len(x) * self.group.ranks
         ends, directions, loss = self._forward(x, labels)
         if not math.isfinite(loss.cost):
             raise TrainError(self._describe(x, loss))
@@ -200,7 +201,7 @@ class Learner:
         if self.options.try_fix_nan and isinstance(layer, Convolutional):
             result = result.nan_to_num(0.0, 0.0, 0.0)
             if result.requires_grad:
-                result.register_hook(lambda gradient: gradient.clamp(-1, 1))
+                result.register_hook(lambda gradient: gradient.clamp(-1, 1))  # type: ignore[no-untyped-call]
         return result
 
     def _direction(self, layer: Layer, delta: Delta, x: Tensor) -> Tensor:
@@ -222,9 +223,8 @@ class Learner:
         figures = {index: delta.figures for index, delta in self.deltas.items() if delta.figures}
         return Loss(sum(costs) / len(costs), figures)
 
-    def total(self, cost: float) -> float:
-        """The cost of an iteration, which is `cost` but for the other processes' parts."""
-        return cost
+    def share_state(self) -> None:
+        """Let the group's other processes begin with the first one's state; there is none."""
 
     def update(self) -> float:
         """Take the step that the mini-batches since the last one ask for; return its rate."""

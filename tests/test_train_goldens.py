@@ -27,7 +27,8 @@ EXACT = ("pjreddie/residual_accumulate", "pjreddie/rnn_nobn")
 """Networks without a near tie of max pools or leaky's sign."""
 
 NOISY = ("alexeyab/yolov4_416", "alexeyab/Gaussian_yolov3_BDD")
-"""Deep networks of which two builds of C are nearly as far apart."""
+"""Deep networks, where C's plain float sums of batch norm show: in double precision the same step
+is .26 (samples) and .036 (lengths) away from yolov4_416's golden."""
 
 pytestmark = [
     pytest.mark.golden,
@@ -51,14 +52,14 @@ def check(found: Difference, samples: float, length: float) -> None:
 def test_a_step_is_c_s(name):
     step = replay(name)
     replay.cache_clear()
-    # Gaussian's costs are sums of logarithms of a map of 512 x 512 pixels' noise.
+    # One delta of 102 is half of Gaussian's cost; C's own rounding moves it by 1e-4.
     check(step.cost(), 3e-4 if "Gaussian" in name else 1e-4, 0)
     for found in step.heads():
         check(found, 1e-4, 0)
     # A near tie that falls to the other side moves single samples, not the length of an array.
     samples, length = (1e-4, 1e-4) if name in EXACT else (0.25, 1.2e-2)
     if name in NOISY:
-        samples, length = 0.3, 2e-2
+        samples, length = 0.3, 5e-2
     gradients = list(step.gradients())
     assert gradients
     for found in gradients:
@@ -67,4 +68,8 @@ def test_a_step_is_c_s(name):
     skipped = ("_14",) if name == "alexeyab/yolov1_tiny-yolo" else ()
     for found in step.updated():
         if not found.name.endswith(skipped or "none"):
-            check(found, 1e-5 if name in EXACT else 0.1, 2e-2 if name in NOISY else 4e-3)
+            check(
+                found,
+                1e-5 if name in EXACT else 0.3 if name in NOISY else 0.1,
+                5e-2 if name in NOISY else 4e-3,
+            )

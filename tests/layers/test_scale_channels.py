@@ -1,4 +1,5 @@
 import pytest
+import torch
 from helpers import assert_close, build, ramp
 
 from darknet_py.errors import CfgError
@@ -46,3 +47,12 @@ def test_factors_must_fit(keys, message):
 def test_row():
     network = build(CONV.format(4) + "[avgpool]\n[scale_channels]\nfrom=-2\n")
     assert network[2].row() == "scale Layer: 0"
+
+
+def test_gradients_of_pixel_factors_are_divided():
+    body = "[convolutional]\nfilters=1\nsize=1\nactivation=linear\n"
+    body = body + body + "[scale_channels]\nfrom=-2\nscale_wh=1\nactivation=linear\n"
+    layer = build(body, (1, 5, 7), "alexeyab")[2].train()
+    factors, scaled = ramp(2, 1, 5, 7).requires_grad_(), ramp(2, 1, 5, 7, start=2)
+    found = torch.autograd.grad(layer(factors, scaled).sum(), factors)[0]
+    assert_close(found, scaled / 35)
