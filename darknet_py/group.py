@@ -1,4 +1,4 @@
-"""The processes that train one network together: which one this is, and what they tell each other."""
+"""The processes that train one network together, and what they tell each other."""
 
 from __future__ import annotations
 

@@ -74,6 +74,8 @@ class Loader:
             DataError: the rows of an iteration cannot be divided so.
         """
         self.dataset = dataset
+        if share[1] > 1 and not dataset.is_divisible:
+            raise DataError("a text is learned from in one process, not in several")
         form = dataset.form
         self.subdivisions = subdivisions or form.subdivisions
         rows, (rank, ranks) = form.images * form.subdivisions, share

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from darknet_py.batchnorm import BatchNormalizer
+from darknet_py.datasets import Dataset
 from darknet_py.errors import TrainError
 from darknet_py.group import Group
 from darknet_py.learning import Learner, Loss
+from darknet_py.loader import Loader
+from darknet_py.multiscale import MultiScale
 from darknet_py.network import Network
+from darknet_py.train import Rows, train
 
 _LAYERS, _ITERATION = 1, 2  # what random numbers are for
 
@@ -55,7 +62,7 @@ class ParallelLearner(Learner):
             TrainError: the batch cannot be divided, or the network reads sequences.
         """
         super().__init__(network, amp=amp, seed=seed)
-        self.group, self.seed, self.ranks = group, seed, group.ranks
+        self.group, self.seed = group, seed
         self.sync_batchnorm = sync_batchnorm
         self._check()
         normalizers = [m for m in network.modules() if isinstance(m, BatchNormalizer)]
@@ -74,23 +81,21 @@ class ParallelLearner(Learner):
         self._is_shared = False
 
     def _check(self) -> None:
-        net, section = self.network.net, self.network.sections[0]
+        net, section, group = self.network.net, self.network.sections[0], self.group
         if self.time_steps > 1:
             raise TrainError(
                 f"{section.path}: a network with time_steps={self.time_steps} is trained in one "
-                f"process, not in {self.ranks}"
+                f"process, not in {group.ranks}"
             )
-        if self.batch % self.ranks:
+        if self.batch % group.ranks:
             raise TrainError(
                 f"{section.path}: batch={net.batch} with subdivisions={net.subdivisions} cannot "
-                f"be divided over {self.ranks} processes: mini-batches have {self.batch} images"
+                f"be divided over {group.ranks} processes: mini-batches have {self.batch} images"
             )
         if self.sync_batchnorm and any(
             isinstance(m, BatchNormalizer) and m.across is not None for m in self.network.modules()
         ):
-            raise TrainError(
-                f"{section.path}: batch_normalize=2 (cbn) and -syncbn exclude each other"
-            )
+            raise TrainError(f"{section.path}: cbn=1 and -syncbn do not go together")
 
     def share_state(self) -> None:
         """Give all processes the first one's weights, and what else it remembers.
@@ -133,10 +138,6 @@ class ParallelLearner(Learner):
                 module.processes = None
         return super()._describe(x, loss)
 
-    def total(self, cost: float) -> float:
-        """The cost of all processes."""
-        return self.group.total(cost)
-
     def update(self) -> float:
         """Add up what all processes learned, and take the step; return its rate."""
         self._add_up()
@@ -163,9 +164,50 @@ class ParallelLearner(Learner):
         torch._foreach_copy_([part for part, _ in given], [gradient for _, gradient in given])
         if means:
             torch._foreach_copy_(means, rolling)
-            torch._foreach_div_(means, self.ranks)
+            torch._foreach_div_(means, self.group.ranks)
         self.group.add_up(self._sums)
         for part, array in zip(gradients, arrays, strict=True):
             array.grad = part
         if means:
             torch._foreach_copy_(rolling, means)
+
+
+@dataclass
+class Follower:
+    """The run of a process that is not the first: it trains, and nothing else."""
+
+    learner: Learner
+    dataset: Dataset
+    seed: int = 0
+    workers: int = 1
+    processes: bool = False
+    stop: Callable[[], bool] = lambda: False
+    """Asked after each iteration whether to end early."""
+
+    def run(self) -> None:
+        """Train until the first process is at its end.
+
+        Raises:
+            TrainError: the loss is no longer finite, or another process has gone.
+            DataError: a file cannot be read.
+        """
+        learner = self.learner
+        learner.share_state()
+        start, end = learner.iteration, learner.options.max_batches
+        if end and start >= end:
+            return
+        with Loader(
+            self.dataset,
+            range(start, end or 1 << 62),
+            share=learner.group.share,
+            size_of=MultiScale(learner.network, self.seed),
+            workers=self.workers,
+            processes=self.processes,
+        ) as loader:
+            try:
+                for _ in train(learner, (Rows(*batch) for batch in loader)):
+                    if learner.group.any(self.stop()):
+                        return
+            except TrainError:
+                if not self.stop():  # else the first has ended while it evaluated
+                    raise

@@ -91,6 +91,7 @@ class Session:
             DataError: a file cannot be read.
         """
         learner = self.learner
+        learner.share_state()
         sizes = MultiScale(learner.network, self.run.seed)
         if isinstance(self.dataset, Text):
             learner.before = self._forget_streams
@@ -101,6 +102,7 @@ class Session:
         with Loader(
             self.dataset,
             range(start, end or 1 << 62),
+            share=learner.group.share,
             size_of=sizes,
             workers=self.workers,
             processes=self.processes,
@@ -110,7 +112,7 @@ class Session:
                 for progress in train(learner, rows, average=self.run.average):
                     yield self._note(progress)
                     self._follow()
-                    if self.stop():
+                    if learner.group.any(self.stop()):
                         return
             except TrainError as error:
                 raise TrainError(f"{error}; {self._where()}") from None

@@ -67,8 +67,8 @@ def train(
         loaded = time.perf_counter()
         losses, parts = _learn(learner, rows, parts)
         rate = learner.update()
-        count = sum(len(batch.inputs) for batch in rows) * learner.ranks
-        loss = learner.total(sum(loss.cost for loss in losses)) / count
+        count = sum(len(batch.inputs) for batch in rows) * learner.group.ranks
+        loss = learner.group.total(sum(loss.cost for loss in losses)) / count
         average = loss if average < 0 else average
         average = average * 0.9 + loss * 0.1
         figures = [loss.figures for loss in losses]

@@ -126,7 +126,9 @@ def _run(words: Sequence[str]) -> int:
     if command is None or _asks_for_help(rest):
         print(command.help() if command else overview(words[0]), end="")
         return 0
-    return command.run(command.parse(rest))
+    args = command.parse(rest)
+    args.words = list(words)
+    return command.run(args)
 
 
 def find_command(words: Sequence[str]) -> tuple[Command | None, list[str]]:

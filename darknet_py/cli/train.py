@@ -47,7 +47,15 @@ FLAGS = (
     Flag("benchmark_layers", "print at the end how long each layer took"),
     DIALECT,
     Flag("i", "the GPU to use, where there is one (default: 0)", int),
-    Flag("gpus", "GPUs, as 0,1: the first is used", str),
+    Flag(
+        "gpus",
+        "GPUs, as 0,1: each trains on its part of every mini-batch, in a process of its own",
+        str,
+    ),
+    Flag(
+        "syncbn",
+        "in several processes (-gpus, torchrun): batch norm goes by the images of all of them",
+    ),
     Flag("nogpu", "train on the CPU"),
     Flag("device", "a torch device, such as cpu, cuda:1 or mps", str),
     Flag("quiet", "do not print the table of layers and the loading of weights"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import warnings
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,12 +18,16 @@ from darknet_py.cli.train_display import Display
 from darknet_py.cli.train_lines import CLines, Style
 from darknet_py.cli.weights import build
 from darknet_py.datafile import DataFile, read_data
-from darknet_py.errors import DarknetError
+from darknet_py.errors import DarknetError, DarknetWarning
 
 if TYPE_CHECKING:
     from darknet_py.checkpoints import Cadence, Checkpoints
+    from darknet_py.datasets import Dataset
     from darknet_py.examiners import MapExaminer, TopExaminer
+    from darknet_py.group import Group
+    from darknet_py.learning import Learner
     from darknet_py.network import Network
+    from darknet_py.parallel import Follower
     from darknet_py.session import Session
     from darknet_py.training_state import State
 
@@ -50,6 +55,7 @@ class Signals:
 
     def __init__(self) -> None:
         self.caught = 0
+        self.is_silent = False
 
     @contextmanager
     def __call__(self) -> Iterator[Signals]:
@@ -67,7 +73,8 @@ class Signals:
         if self.caught:
             raise KeyboardInterrupt
         self.caught = number
-        print("\ndarknet-py: ending after this iteration", file=sys.stderr, flush=True)
+        if not self.is_silent:
+            print("\ndarknet-py: ending after this iteration", file=sys.stderr, flush=True)
 
     def check(self) -> None:
         """Raise Interrupted if one came."""
@@ -77,8 +84,20 @@ class Signals:
 
 def run(spec: Spec, args: Namespace) -> int:
     """Train as a line says; the exit status."""
-    with Signals()() as signals:
-        session = open_session(spec, args, signals)
+    from darknet_py.group import is_member, join
+    from darknet_py.launch import launch, read_gpus
+    from darknet_py.parallel import Follower
+
+    gpus = read_gpus(args.gpus)
+    if len(gpus) > 1 and not is_member() and not args.nogpu and args.i is None:
+        return launch(gpus, [sys.executable, "-m", "darknet_py", *args.words])
+    device = "cpu" if args.nogpu else args.device
+    with Signals()() as signals, join(device, gpus) as group:
+        signals.is_silent = not group.is_first
+        session = open_session(spec, args, signals, group)
+        if isinstance(session, Follower):
+            session.run()
+            return 0
         display = Display(session)
         session.tell = display.tell
         lines: CLines | Display = display
@@ -148,7 +167,9 @@ def _leave(args: Namespace, session: Session, display: Display, number: int) -> 
     return 128 + number
 
 
-def open_session(spec: Spec, args: Namespace, signals: Signals) -> Session:
+def open_session(
+    spec: Spec, args: Namespace, signals: Signals, group: Group
+) -> Session | Follower:
     """All that a run needs: from the line, the cfg, the .data file and a state, if there is one.
 
     Raises:
@@ -160,10 +181,14 @@ def open_session(spec: Spec, args: Namespace, signals: Signals) -> Session:
     from darknet_py.datasets import dataset_of
     from darknet_py.inputs import find_device
     from darknet_py.learning import Learner
+    from darknet_py.parallel import Follower, ParallelLearner
     from darknet_py.session import Session
     from darknet_py.training_checks import check_batch, check_detector
     from darknet_py.training_state import Run
 
+    if not group.is_first:  # the first one prints
+        args.quiet = True
+        warnings.simplefilter("ignore", DarknetWarning)
     torch.manual_seed(args.seed or 0)
     network = build(args)
     check_batch(network)
@@ -171,6 +196,25 @@ def open_session(spec: Spec, args: Namespace, signals: Signals) -> Session:
     names = None
     if spec.kind == "detector" and data is not None:
         names = check_detector(network, data, args.map)
+    several = group.ranks > 1
+    device = find_device(group.device if several else choose_device(args))
+
+    def prepare(seed: int) -> tuple[Learner, Dataset]:
+        source = data if data is not None else Path(args.file if spec.kind == "rnn" else args.list)
+        bad = Path() if group.is_first else None
+        dataset = dataset_of(network, source, _kind(spec, args, data), seed, bad=bad)
+        network.to(device)
+        if not several:
+            return Learner(network, amp=args.amp, seed=seed), dataset
+        sync = args.syncbn
+        learner = ParallelLearner(network, group, sync_batchnorm=sync, amp=args.amp, seed=seed)
+        return learner, dataset
+
+    if not group.is_first:
+        seed = group.agree(0)
+        learner, dataset = prepare(seed)
+        stop = lambda: bool(signals.caught)  # noqa: E731
+        return Follower(learner, dataset, seed, args.workers, args.processes, stop)
     dialect = network.dialect.name
     cadence = _adapt(spec.cadences[dialect], data, network)
     checkpoints = Checkpoints(_folder(args, data), _base(args), cadence)
@@ -180,11 +224,7 @@ def open_session(spec: Spec, args: Namespace, signals: Signals) -> Session:
     if args.clear:
         network.seen = 0
     seed = args.seed if args.seed is not None else state.run.seed if state else 0
-    kind = _kind(spec, args, data)
-    source = data if data is not None else Path(args.file if spec.kind == "rnn" else args.list)
-    dataset = dataset_of(network, source, kind, seed, bad=Path())
-    network.to(find_device(choose_device(args)))
-    learner = Learner(network, amp=args.amp, seed=seed)
+    learner, dataset = prepare(group.agree(seed))
     checkpoints.tidy()
     session = Session(
         learner,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -51,6 +51,9 @@ class Dataset(ABC):
     at any iteration. A place counts the rows of an iteration through its subdivisions: with
     twice the subdivisions an iteration has the same rows.
     """
+
+    is_divisible: ClassVar[bool] = True
+    """Whether a mini-batch may be made in parts."""
 
     form: Form
     seed: int = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -62,6 +63,8 @@ class Text(Dataset):
     on where its last mini-batch ended; once in `jump` mini-batches it starts somewhere else,
     and the network forgets its state (`jumps`). C: rnn.c:get_rnn_data, train_char_rnn.
     """
+
+    is_divisible: ClassVar[bool] = False
 
     symbols: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     jump: int = 64
