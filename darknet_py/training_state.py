@@ -8,6 +8,7 @@ import os
 import pickle
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -91,11 +92,13 @@ class State:
         """
         self.path = os.fspath(path)
         try:
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            data = Path(path).read_bytes()
         except OSError as error:
             reason = error.strerror or str(error)
             raise TrainError(f"{self.path}: cannot be opened: {reason}") from None
-        except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError):
+        try:
+            content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError, OSError):
             raise TrainError(
                 f"{self.path}: is damaged, or no state of a training run (without it, training "
                 "goes on from the weights alone)"
