@@ -51,7 +51,7 @@ class BatchNormalizer(nn.Module):
         variance, epsilon = self.rolling_variance, _INSIDE.get(self.epsilon, 0.0)
         if self.epsilon == "outside":
             # PARITY: sqrt(variance) + 1e-6 (C: blas.c:normalize_cpu), written as a variance.
-            variance = (variance.double().sqrt() + 1e-6).square().to(variance.dtype)
+            variance = (_root(variance) + 1e-6).square().to(variance.dtype)
         return F.batch_norm(x, self.rolling_mean, variance, self.scales, biases, eps=epsilon)
 
     def _learn(self, x: Tensor, biases: Tensor | None) -> Tensor:
@@ -77,7 +77,7 @@ class BatchNormalizer(nn.Module):
     def _learn_one(self, x: Tensor, biases: Tensor | None) -> Tensor:
         """One value for each channel has no variance; C gives nan (pjreddie) or the bias."""
         with torch.no_grad():
-            self.rolling_mean.lerp_(x.flatten(), 0.01)
+            self.rolling_mean.lerp_(x.flatten().to(self.rolling_mean), 0.01)
             self.rolling_variance.mul_(0.99)
         shape = (1, -1, *[1] * (x.dim() - 2))
         out = torch.zeros_like(x) * self.scales.view(shape)
@@ -89,7 +89,7 @@ class BatchNormalizer(nn.Module):
         Computed in double precision, as C does (network.c:fuse_conv_batchnorm).
         """
         variance = self.rolling_variance.double()
-        deviation = variance.sqrt() + 1e-6
+        deviation = _root(variance) + 1e-6
         if self.epsilon in _INSIDE:
             deviation = (variance + _INSIDE[self.epsilon]).sqrt()
         factor = self.scales.double() / deviation
@@ -105,7 +105,7 @@ class BatchNormalizer(nn.Module):
         variance = self.rolling_variance.double()
         if self.epsilon == "inside" and epsilon == 1e-5:
             return self.scales.detach(), self.rolling_variance
-        inside = variance + 1e-5 if self.epsilon == "inside" else (variance.sqrt() + 1e-6) ** 2
+        inside = variance + 1e-5 if self.epsilon == "inside" else (_root(variance) + 1e-6) ** 2
         variance = (inside - epsilon).clamp(min=0)  # what is less than epsilon goes to the scales
         scales = self.scales.detach().double() * ((variance + epsilon) / inside).sqrt()
         return scales.to(self.scales.dtype), variance.to(self.scales.dtype)
@@ -115,6 +115,15 @@ class BatchNormalizer(nn.Module):
         yield "scales", self.scales
         yield "rolling_mean", self.rolling_mean
         yield "rolling_variance", self.rolling_variance
+
+
+def _root(variance: Tensor) -> Tensor:
+    """The square root in double precision.
+
+    PARITY: weights of channels that died hold -7e-44, which C, built to flush denormal numbers,
+    takes for 0.
+    """
+    return variance.double().clamp(min=0).sqrt()
 
 
 class CrossIteration:
@@ -190,7 +199,9 @@ class SampleNorm(torch.autograd.Function):
         """Normalise, and let the rolling values follow."""
         mean, variance = torch.zeros_like(scales), torch.zeros_like(scales)
         torch.batch_norm_update_stats(x, mean, variance, 1.0)
-        mean = x.mean([0, *range(2, x.dim())])  # the one above is off by 1e-5 in channels_last
+        mean = x.mean(
+            [0, *range(2, x.dim())], dtype=mean.dtype
+        )  # the one above is off by 1e-5 in channels_last
         normalizer.rolling_mean.lerp_(mean, 0.01)
         normalizer.rolling_variance.lerp_(variance, 0.01)
         ctx.save_for_backward(x, scales, mean, variance)

@@ -259,6 +259,15 @@ def test_a_difference_leaves_no_file(network, folder, monkeypatch):
     assert sorted(folder.iterdir()) == before
 
 
+def test_outputs_that_are_no_numbers_are_warned_of(folder):
+    broken = build(BODY, SHAPE)
+    with torch.no_grad():
+        broken[2].biases[0] = float("nan")
+    message = r"nan\.onnx: the network's own outputs hold \d+ values that are no numbers: are its"
+    with pytest.warns(DarknetWarning, match=message):
+        convert_network(broken, "onnx", folder / "nan.onnx")
+
+
 def test_an_existing_file_is_not_replaced(network, boxes):
     with pytest.raises(DarknetError) as error:
         convert_network(network, "onnx", boxes)

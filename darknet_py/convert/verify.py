@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from darknet_py.candidates import select_boxes
 from darknet_py.convert.describe import describe
 from darknet_py.convert.extras import extra
 from darknet_py.convert.program import Program, first_states, fold
-from darknet_py.errors import DarknetError
+from darknet_py.errors import DarknetError, DarknetWarning
 from darknet_py.files import packaged
 from darknet_py.metadata import Metadata
 from darknet_py.network import Network
@@ -51,6 +52,8 @@ class Difference:
     """How many it has besides."""
     detections: float = 0.0
     """The largest difference of a box's side or a probability among those found."""
+    undefined: int = 0
+    """How many values of the original's outputs are no numbers."""
 
     @property
     def largest(self) -> float:
@@ -91,6 +94,12 @@ def verify(network: Network, path: Path, options: Options, *, name: str) -> Diff
     except Exception as error:  # each library has error types of its own
         reason = " ".join(str(error).split())[:300]
         raise DarknetError(f"{name}: the converted model does not run: {reason}") from None
+    if difference.undefined:
+        message = (
+            f"{name}: the network's own outputs hold {difference.undefined} values that are no "
+            "numbers: are its weights whole?"
+        )
+        warnings.warn(message, DarknetWarning, stacklevel=2)
     for line in difference.lines():
         options.report(line)
     limit = TOLERANCE.get(metadata.precision)
@@ -151,7 +160,7 @@ def compare(
     """
     original = original or original_runner(network, metadata)
     worst = {} if metadata.head == "nms" else dict.fromkeys(metadata.outputs, 0.0)
-    total = Difference({})
+    total, undefined = Difference({}), 0
     for x in inputs:
         states = first_states(network, torch.from_numpy(x))
         ours = theirs = [state.numpy() for state in states]
@@ -159,12 +168,14 @@ def compare(
             expected = original([x, *ours])
             actual = run([x, *theirs])
             count = len(expected) - len(ours)
+            undefined += sum(int(np.isnan(array).sum()) for array in expected[:count])
             for name, a, b in zip(worst, expected, actual, strict=False):
                 worst[name] = float(np.maximum(worst[name], largest_difference(a, b)))
             ours, theirs = expected[count:], actual[count:]
         if network.heads:
             total = _add(total, _detections(network, expected, actual, metadata, len(x)))
-    return replace(total, outputs=worst or {"scores": total.detections})
+    outputs = worst or {"scores": total.detections}
+    return replace(total, outputs=outputs, undefined=undefined)
 
 
 def largest_difference(expected: np.ndarray, actual: np.ndarray) -> float:

@@ -50,3 +50,20 @@ def test_needs_an_image():
     assert str(error.value) == (
         "test.cfg:5: [batchnorm]: the layer before must give an image (width, height, channels)"
     )
+
+
+@pytest.mark.parametrize("dialect", ["pjreddie", "alexeyab"])
+def test_a_variance_just_below_0_is_0(dialect):
+    """Trained files hold such numbers, where a channel died."""
+    body = "[convolutional]\nfilters=4\nbatch_normalize=1\nactivation=relu\n"
+    networks = [build(body, dialect=dialect) for _ in range(2)]
+    for network, variance in zip(networks, (-7e-44, 0.0), strict=True):
+        network[0].normalizer.rolling_variance[2] = variance
+    x = ramp(2, 3, 5, 7)
+    ours, zero = (network(x)[0] for network in networks)
+    assert torch.isfinite(ours).all() and torch.equal(ours, zero)
+    layers = [network[0] for network in networks]
+    for a, b in zip(*(n.normalizer.fold(n.weights, n.biases) for n in layers), strict=True):
+        assert torch.equal(a, b)
+    for a, b in zip(*(n.normalizer.at_epsilon(1e-5) for n in layers), strict=True):
+        assert_close(a, b)
