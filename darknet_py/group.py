@@ -14,6 +14,8 @@ from typing import TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.distributed_c10d import Store
+from torch.distributed.rendezvous import rendezvous
 
 from darknet_py.errors import DarknetError, TrainError
 
@@ -35,7 +37,7 @@ class Group:
     ranks: int = 1
     device: str | None = None
     """Where this process computes; None: nobody said."""
-    _store: dist.Store | None = field(default=None, repr=False)
+    _store: Store | None = field(default=None, repr=False)
 
     @property
     def is_first(self) -> bool:
@@ -125,7 +127,7 @@ def join(device: str | None = None, gpus: Sequence[int] = ()) -> Iterator[Group]
     device = _choose_device(device, gpus, int(os.environ.get("LOCAL_RANK", rank)))
     backend = "nccl" if device.startswith("cuda") else "gloo"
     try:
-        store, rank, ranks = next(iter(dist.rendezvous("env://", timeout=_START)))
+        store, rank, ranks = next(iter(rendezvous("env://", timeout=_START)))
         dist.init_process_group(backend, store=store, rank=rank, world_size=ranks, timeout=PATIENCE)
     except (RuntimeError, ValueError) as error:
         text = " ".join(str(error).split())

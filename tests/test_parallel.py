@@ -209,3 +209,19 @@ def test_the_status_of_what_was_started():
     code = "import os, sys; sys.exit(3 if os.environ['RANK'] == '1' else 0)"
     assert start(2, [sys.executable, "-c", code]) == 3
     assert start(2, [sys.executable, "-c", "pass"]) == 0
+
+
+@pytest.mark.parametrize("dialect", [ALEXEYAB, PJREDDIE], ids=lambda d: d.name)
+def test_batch_norm_across_processes_takes_16_bits(dialect):
+    results = []
+    for kind in (torch.float32, torch.bfloat16):
+        normalizer = BatchNormalizer(3, dialect).train()
+        normalizer.processes = _Two()
+        with torch.no_grad():
+            for _, array in normalizer.arrays():
+                array.fill_(1)
+        x = ramp(2, 3, 5, 7).to(torch.bfloat16).to(kind).requires_grad_()
+        normalizer(x, torch.zeros(3)).square().sum().backward()
+        assert x.grad.dtype == kind
+        results.append(normalizer.rolling_mean)
+    torch.testing.assert_close(*results)
