@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -10,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from darknet_py.errors import TrainError
+from darknet_py.errors import DarknetWarning, TrainError
 from darknet_py.learning import Learner, Loss
 
 
@@ -95,6 +96,8 @@ def _learn(learner: Learner, rows: list[Rows], parts: int) -> tuple[list[Loss], 
         if learner.device.type == "cuda":
             torch.cuda.empty_cache()
         parts = min(parts * 2, largest)
+        message = f"there is not enough memory: mini-batches are learned in {parts} parts"
+        warnings.warn(message, DarknetWarning, stacklevel=3)
 
 
 def _learn_part(learner: Learner, rows: Rows) -> Loss:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from helpers import build, ramp
 
-from darknet_py.errors import TrainError
+from darknet_py.errors import DarknetWarning, TrainError
 from darknet_py.learning import Learner
 from darknet_py.multiscale import MultiScale
 from darknet_py.train import Rows, train
@@ -49,7 +49,8 @@ def test_memory_that_runs_out_makes_mini_batches_smaller(monkeypatch):
         return learn(self, inputs, truth)
 
     monkeypatch.setattr(Learner, "learn", limited)
-    found = next(train(learner, batches()))
+    with pytest.warns(DarknetWarning, match="mini-batches are learned in [24] parts"):
+        found = next(train(learner, batches()))
     assert sizes == [4, 2, 1, 1, 1, 1]
     plain = Learner(build(BODY, (2, 4, 5)))
     monkeypatch.setattr(Learner, "learn", learn)

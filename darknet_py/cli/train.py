@@ -9,7 +9,7 @@ from dataclasses import replace
 from darknet_py.cli.arguments import Argument, Command, Flag, file_name
 from darknet_py.cli.cifar import BATCHES
 from darknet_py.cli.flags import CFG, DATA, DIALECT, WINDOWS
-from darknet_py.cli.training import Spec
+from darknet_py.cli.train_session import Spec
 from darknet_py.errors import DarknetError
 
 TRAIN_DATA = replace(
@@ -97,8 +97,9 @@ def _train(make: Callable[[], Spec], name: str, args: Namespace) -> int:
 
     args.command = name
     args.map = getattr(args, "map", False)
-    if args.workers < 0:
-        raise DarknetError(f"-workers must be 0 or more, got {args.workers}")
+    for flag in ("workers", "save_minutes"):
+        if getattr(args, flag) < 0:
+            raise DarknetError(f"-{flag} must be 0 or more, got {getattr(args, flag):g}")
     return run(make(), args)
 
 
