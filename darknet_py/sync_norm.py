@@ -65,15 +65,17 @@ class SyncNorm(torch.autograd.Function):
         """Through values, scales and biases; see SampleNorm for what pjreddie's C does."""
         x, scales, own_mean, own_variance = ctx.saved_tensors
         gradient, normalizer = gradients[0].float(), ctx.normalizer
-        dims, shape = [0, *range(2, x.dim())], (1, -1, *[1] * (x.dim() - 2))
+        shape = (1, -1, *[1] * (x.dim() - 2))
         mean, variance = own_mean, own_variance
         if normalizer.sample_variance:
             mean, variance = normalizer.latest
         own_deviation = (own_variance + 1e-5).sqrt()
         if normalizer.sample_variance:
             own_deviation = own_variance.sqrt() + 1e-6
-        of_biases = gradient.sum(dims)
-        with_x = (gradient * (x - own_mean.view(shape))).sum(dims)
+        ones, wanted = torch.ones_like(own_mean), [False, True, True]
+        _, with_x, of_biases = torch.ops.aten.native_batch_norm_backward(
+            gradient, x.float(), ones, None, None, own_mean, ones, True, 0.0, wanted
+        )
         of_scales = with_x / own_deviation
         if not ctx.needs_input_grad[0]:
             return None, of_scales, of_biases if ctx.has_biases else None, None, None
@@ -93,8 +95,12 @@ def _of_all(x: Tensor, processes: Processes) -> tuple[float, Tensor, Tensor]:
     """Count, mean and sum of squared deviations from it, per channel, of all processes."""
     wide = x.detach().float()
     count = wide.numel() // wide.shape[1]
-    variance, mean = torch.var_mean(wide, [0, *range(2, x.dim())], correction=0)
-    own = torch.stack((torch.full_like(mean, count), mean, variance * count))
+    mean = wide.mean([0, *range(2, x.dim())])
+    squares = torch.zeros_like(mean)
+    if count > 1:  # the fast way; its mean is off by 1e-5 in channels_last
+        torch.batch_norm_update_stats(wide, torch.zeros_like(mean), squares, 1.0)
+        squares = squares * (count - 1)
+    own = torch.stack((torch.full_like(mean, count), mean, squares))
     counts, means, squares = processes.gather(own).double().unbind(1)
     total = counts.sum(0)
     together = (counts * means).sum(0) / total
