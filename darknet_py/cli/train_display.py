@@ -46,7 +46,7 @@ class Display:
         line, now = self._line(progress), time.monotonic()
         if self.live:
             width = max(shutil.get_terminal_size().columns - 1, 20)
-            line = line[:width]
+            line = (line if len(line) <= width else _short(line))[:width]
             print(f"\r{line:<{len(self.shown)}}", end="", flush=True)
             self.shown = line
         elif now >= self._last + PAUSE or progress.iteration == self.end:
@@ -100,6 +100,13 @@ class Display:
             title = self.session.examiner.title
             parts.append(f"{title} {run.score:.1%}, best {run.best:.1%}")
         return "  ".join(parts)
+
+
+def _short(line: str) -> str:
+    """The line for a narrow terminal."""
+    for word, less in (("average", "avg"), (" images/s", "/s"), (" left", ""), ("  ", " ")):
+        line = line.replace(word, less)
+    return line
 
 
 def _time(hours: float) -> str:
