@@ -1,12 +1,14 @@
-"""The offline demo: Tiny Darknet from the shipped cfg, checked layer by layer against C's numbers.
+"""The offline demo: the shipped networks find and name things; Tiny Darknet gives C's numbers.
 
-`docs/demo_tiny.json` holds what the C program computed for weights and an input that a formula
-gives. This program makes the same weights file, runs it, and prints how far each layer is from C.
+First `detect` and `classify` run as on any shell, with weights that this project trained. Then
+Tiny Darknet is checked layer by layer: `docs/demo_tiny.json` holds what the C program computed for
+weights and an input that a formula gives; the same weights file is made, run, and compared.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import struct
 import sys
 import tempfile
@@ -16,8 +18,14 @@ import numpy as np
 import torch
 
 import darknet_py
+from darknet_py.cli import main as run
 
 HERE = Path(__file__).parent
+COMMANDS = (
+    "detect cfg/shapes.cfg weights/shapes.weights data/figures.jpg -names data/shapes.names "
+    "-out demo.jpg -quiet",
+    "classify cfg/glyphs.cfg weights/glyphs.weights data/glyph.png -names data/glyphs.names -quiet",
+)
 INPUT_ARRAY = 1 << 20
 MASK = (1 << 64) - 1
 
@@ -40,6 +48,18 @@ def values(array: dict) -> np.ndarray:
 
 
 def main() -> int:
+    """Run the commands, then the comparison; 0 if all went well."""
+    os.chdir(HERE.parent)
+    for command in COMMANDS:
+        print(f"$ darknet-py {command}")
+        if status := run(command.split()):
+            return status
+        print()
+    print(f"The picture with the boxes: {Path('demo.jpg').resolve()}\n")
+    return compare_with_c()
+
+
+def compare_with_c() -> int:
     """Print each layer's distance from C; 1 if one is too far."""
     reference = json.loads((HERE / "demo_tiny.json").read_text())
     network = darknet_py.Network.from_cfg(HERE.parent / "cfg" / "tiny.cfg", dialect="pjreddie")

@@ -42,9 +42,9 @@ REMARKS = """\
   layer one rounds to the other side of 0 in onnxruntime, and each layer makes more of it. In
   PyTorch alone an input larger by one part in a million moves the output by the same 1.1e-3.
 - Noise is what the random weights are scaled for. On a picture they may run into values for which
-  32 bits are too few: there `enet-coco` differs by 1.6e-3, while PyTorch itself, 32 bits against 64,
-  is off by 1.2e-4 before the boxes' exponentials, and with `yolov7x` by 3.0e-4. `convert` compares
-  on a picture, too, which is right for trained weights and may refuse random ones."""
+  32 bits are too few: there `enet-coco` differs by 1.6e-3, while PyTorch itself, 32 bits against
+  64, is off by 1.2e-4 before the boxes' exponentials, and with `yolov7x` by 3.0e-4. `convert`
+  compares on a picture, too, which is right for trained weights and may refuse random ones."""
 """What was found out about numbers above the tolerance, or near to it."""
 
 
