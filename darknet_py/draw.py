@@ -70,6 +70,19 @@ def draw_captioned_box(
     cv2.putText(image, caption, (left, top - 5), _FONT, 0.5, tuple(color), 2)
 
 
+def draw_lines(image: np.ndarray, lines: Sequence[str]) -> np.ndarray:
+    """A copy of a uint8 picture with lines of text, black on white, from its top left corner.
+
+    C: classifier.c:demo_classifier.
+    """
+    image = image.copy()
+    line = int(image.shape[0] * 0.03)
+    for number, text in enumerate(lines):
+        bottom = (2 * number + 3) * line + 1
+        _draw_label(image, line, bottom, text, (255,) * image.shape[2])
+    return image
+
+
 def class_color(class_id: int, classes: int) -> tuple[int, ...]:
     """Red, green and blue of a class, 0 to 255 (C: image.c:get_color)."""
     position = np.float32(class_id * 123457 % classes) / np.float32(classes) * np.float32(5)

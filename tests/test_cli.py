@@ -113,7 +113,7 @@ def test_minus_h_with_a_number_is_the_height_of_a_window(capsys):
     [
         ("detct", "unknown command 'detct'; did you mean 'detect'?"),
         ("zzz", "unknown command 'zzz'; darknet-py --help lists the commands"),
-        ("yolo", "yolo needs one more word: test, valid, recall"),
+        ("yolo", "yolo needs one more word: test, demo, train, valid, recall"),
         ("classifier pedict", "unknown command 'classifier pedict'; did you mean "
          "'classifier predict'?"),
         ("net", "CFG is missing (usage: darknet-py net CFG [flags])"),

@@ -71,6 +71,24 @@ def best_boxes(
             yield f"{names[best]}: {_percent(scores[best])}{_pixels(box, size) if size else ''}"
 
 
+def frame_boxes(
+    found: Detections,
+    names: Sequence[str],
+    thresh: float,
+    size: tuple[int, int] | None,
+) -> Iterator[str]:
+    """`name: 61% , other: 30% ` for each box of a video's frame, its classes in order.
+
+    C: AlexeyAB's image_opencv.cpp:draw_detections_cv_v3.
+    """
+    for box, scores in zip(found.boxes, found.scores, strict=True):
+        classes = np.flatnonzero(scores > np.float32(thresh)).tolist()
+        shown = [class_id for class_id in classes if not names[class_id].startswith(HIDDEN)]
+        if shown:
+            line = ", ".join(f"{names[i]}: {_percent(scores[i])} " for i in shown)
+            yield line + (_edges(box, size) if size else "")
+
+
 def percent_lines(answers: Iterable[Classification]) -> Iterator[str]:
     """`14.18%: malamute` (C: classifier.c:predict_classifier)."""
     for answer in answers:
@@ -94,6 +112,17 @@ def _pixels(box: np.ndarray, size: tuple[int, int]) -> str:
     return (
         f"\t(left_x: {_round(left):4.0f}   top_y: {_round(top):4.0f}   "
         f"width: {_round(w * width):4.0f}   height: {_round(h * height):4.0f})"
+    )
+
+
+def _edges(box: np.ndarray, size: tuple[int, int]) -> str:
+    """The same cut off at the frame's edges, to whole pixels."""
+    width, height = size
+    x, y, w, h = (min(value, 1.0) for value in np.nan_to_num(box, nan=0.5).tolist())
+    left, top = max(int((x - w / 2) * width), 0), max(int((y - h / 2) * height), 0)
+    return (
+        f"\t(left_x: {left:4.0f}   top_y: {top:4.0f}   "
+        f"width: {w * width:4.0f}   height: {h * height:4.0f})"
     )
 
 
