@@ -287,3 +287,9 @@ def test_seed_says_what_comes_out(folder):
         assert train(folder / "two.data", cfg, "-seed", seed, "-out", name) == 0
     a, b, c = ((folder / name / "net_final.weights").read_bytes() for name in "abc")
     assert a == b != c
+
+
+@pytest.mark.parametrize("text", [DETECTOR, DETECTOR + "iou_loss=ciou\n"])
+def test_half_precision(folder, text):
+    cfg = write_cfg(folder / "net.cfg", text, max_batches=2)
+    assert train(folder / "two.data", cfg, "-amp") == 0
