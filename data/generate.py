@@ -153,11 +153,12 @@ def glyph_picture(random: np.random.Generator, glyph: str, side: int = 32) -> np
 
 
 def write_shapes(folder: Path, counts: dict[str, int], seed: int) -> None:
-    """The detection set; labels lie in a folder beside the pictures'."""
-    (folder / "labels").mkdir(exist_ok=True)
+    """The detection set; label files lie beside the pictures, where both forks look for them."""
     for name, picture, lines in _each(counts, seed, shapes_picture):
-        cv2.imwrite(str(folder / "images" / f"{name}.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, 92])
-        (folder / "labels" / f"{name}.txt").write_text("".join(f"{line}\n" for line in lines))
+        cv2.imwrite(
+            str(folder / "pictures" / f"{name}.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, 92]
+        )
+        (folder / "pictures" / f"{name}.txt").write_text("".join(f"{line}\n" for line in lines))
     _write_data(folder, counts, SHAPES, "jpg", {})
 
 
@@ -170,7 +171,7 @@ def write_glyphs(folder: Path, counts: dict[str, int], seed: int) -> None:
 
     written: dict[str, list[str]] = {part: [] for part in counts}
     for name, picture, glyph in _each(counts, seed, draw):
-        path = folder / "images" / f"{name}_{glyph}.png"
+        path = folder / "pictures" / f"{name}_{glyph}.png"
         cv2.imwrite(str(path), picture)
         written[name.partition("_")[0]].append(str(path))
     (folder / "labels.txt").write_text("".join(f"_{glyph}.\n" for glyph in GLYPHS))
@@ -190,7 +191,7 @@ def _each(
 
 def _write_data(folder: Path, counts: dict, names: object, suffix: str, more: dict) -> None:
     for part, count in counts.items():
-        paths = (folder / "images" / f"{part}_{index:05d}.{suffix}" for index in range(count))
+        paths = (folder / "pictures" / f"{part}_{index:05d}.{suffix}" for index in range(count))
         (folder / f"{part}.txt").write_text("".join(f"{path}\n" for path in paths))
     (folder / f"{folder.name}.names").write_text("".join(f"{name}\n" for name in names))
     options = {
@@ -216,7 +217,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     folder = args.folder.resolve()
-    (folder / "images").mkdir(parents=True, exist_ok=True)
+    (folder / "pictures").mkdir(parents=True, exist_ok=True)
     write = write_shapes if args.kind == "shapes" else write_glyphs
     write(folder, {"train": args.train, "valid": args.valid}, args.seed)
     print(f"{folder / folder.name}.data: {args.train} pictures to train on, {args.valid} to test")
