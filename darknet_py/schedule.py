@@ -79,13 +79,13 @@ def current_rate(options: ScheduleOptions, batches: int, chance: float | None = 
         return rate * float(batches / o.burn_in) ** o.power
     if o.policy == "step":
         # PARITY: the exponent is a whole number (C: get_current_rate).
-        return rate * o.scale ** (batches // max(o.step, 1))
+        return rate * float(o.scale ** (batches // max(o.step, 1)))
     if o.policy == "steps":
         return rate * math.prod(_passed(o, o.scales, batches))
     if o.policy == "exp":
         return rate * float(o.gamma**batches)
     if o.policy == "poly":
-        return rate * max(1 - batches / max(o.max_batches, 1), 0.0) ** o.power
+        return rate * float(max(1 - batches / max(o.max_batches, 1), 0.0) ** o.power)
     if o.policy == "random":
         return rate * float((_random.random() if chance is None else chance) ** o.power)
     if o.policy == "sigmoid":

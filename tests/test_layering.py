@@ -36,7 +36,8 @@ LEVELS = [
 ]
 TORCH_FREE = ["", ".cfg", ".options", ".dialect", ".boxes", ".image", ".results", ".datafile",
               ".files", ".cli", ".runtime.onnx", ".runtime.openvino", ".runtime.detector",
-              ".runtime.classifier", ".backends", ".pipeline", ".accuracy", ".datasets", ".loader"]  # fmt: skip
+              ".runtime.classifier", ".backends", ".pipeline", ".accuracy", ".datasets",
+              ".loader"]  # fmt: skip
 # Layers that are made of other layers.
 COMPOSED = {
     "crnn",
