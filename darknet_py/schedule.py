@@ -79,7 +79,7 @@ def current_rate(options: ScheduleOptions, batches: int, chance: float | None = 
         return rate * float(batches / o.burn_in) ** o.power
     if o.policy == "step":
         # PARITY: the exponent is a whole number (C: get_current_rate).
-        return rate * float(o.scale ** (batches // max(o.step, 1)))
+        return rate * math.pow(o.scale, batches // max(o.step, 1))
     if o.policy == "steps":
         return rate * math.prod(_passed(o, o.scales, batches))
     if o.policy == "exp":
