@@ -76,7 +76,7 @@ def current_rate(options: ScheduleOptions, batches: int, chance: float | None = 
     """
     o, rate = options, options.learning_rate
     if batches < o.burn_in:
-        return rate * float(batches / o.burn_in) ** o.power
+        return rate * math.pow(batches / o.burn_in, o.power)
     if o.policy == "step":
         # PARITY: the exponent is a whole number (C: get_current_rate).
         return rate * math.pow(o.scale, batches // max(o.step, 1))
