@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from darknet_py.dialect import Dialect
+from darknet_py.rounding import give_value, moments_in_order, normalize_in_order
 from darknet_py.sync_norm import Processes, SyncNorm
 
 _INSIDE = {"inside": 1e-5, "opencv": 1e-6}
@@ -26,7 +27,8 @@ class BatchNormalizer(nn.Module):
     The biases belong to the layer, which stores them before these arrays.
 
     `epsilon` may be set to "opencv": `sqrt(rolling_variance + 1e-6)`, which OpenCV 4 takes for
-    Darknet networks (opencv/).
+    Darknet networks (opencv/). `in_c_order` sums and rounds as C's loops do while training
+    (rounding.py).
     """
 
     rolling_mean: Tensor
@@ -39,6 +41,7 @@ class BatchNormalizer(nn.Module):
         self.epsilon: Literal["outside", "inside", "opencv"] = dialect.batchnorm_epsilon
         self.across: CrossIteration | None = None
         self.processes: Processes | None = None
+        self.in_c_order = False
         self.sample_variance = dialect.batchnorm_variance == "sample"
         self.scales = nn.Parameter(torch.empty(channels))
         self.register_buffer("rolling_mean", torch.empty(channels))
@@ -65,6 +68,8 @@ class BatchNormalizer(nn.Module):
             return self._learn_one(x, biases)
         if self.across is not None and biases is not None:
             return self.across.normalize(x, self, biases)
+        if self.in_c_order:
+            return self._learn_in_order(x, biases)
         if self.sample_variance:
             biases = torch.zeros_like(self.scales) if biases is None else biases
             out: Tensor = SampleNorm.apply(  # type: ignore[no-untyped-call]
@@ -73,6 +78,24 @@ class BatchNormalizer(nn.Module):
             return out
         mean, variance = self.rolling_mean, self.rolling_variance
         return F.batch_norm(x, mean, variance, self.scales, biases, True, 0.01, 1e-5)
+
+    def _learn_in_order(self, x: Tensor, biases: Tensor | None) -> Tensor:
+        """As C's loops: their mean and variance, their rounding of every value."""
+        biases = torch.zeros_like(self.scales) if biases is None else biases
+        if self.sample_variance:
+            out = SampleNorm.apply(x, self.scales, biases, self)  # type: ignore[no-untyped-call]
+            mean, variance = self.latest
+        else:
+            mean, variance = moments_in_order(x, sample=False)
+            with torch.no_grad():
+                self.rolling_mean.lerp_(mean, 0.01)
+                self.rolling_variance.lerp_(variance, 0.01)
+            out = GivenNorm.apply(x, self.scales, biases, mean, variance)  # type: ignore[no-untyped-call]
+        with torch.no_grad():
+            shape = (1, -1, *[1] * (x.dim() - 2))
+            value = normalize_in_order(x, mean, variance, inside=not self.sample_variance)
+            value = value * self.scales.view(shape) + biases.view(shape)
+        return give_value(out, value)
 
     def _learn_one(self, x: Tensor, biases: Tensor | None) -> Tensor:
         """One value for each channel has no variance; C gives nan (pjreddie) or the bias."""
@@ -198,10 +221,12 @@ class SampleNorm(torch.autograd.Function):
     ) -> Tensor:
         """Normalise, and let the rolling values follow."""
         mean, variance = torch.zeros_like(scales), torch.zeros_like(scales)
-        torch.batch_norm_update_stats(x, mean, variance, 1.0)
-        mean = x.mean(
-            [0, *range(2, x.dim())], dtype=mean.dtype
-        )  # the one above is off by 1e-5 in channels_last
+        if normalizer.in_c_order:
+            mean, variance = moments_in_order(x, sample=True)
+        else:
+            torch.batch_norm_update_stats(x, mean, variance, 1.0)
+            # What that gives for a mean is off by 1e-5 in channels_last.
+            mean = x.mean([0, *range(2, x.dim())], dtype=mean.dtype)
         normalizer.rolling_mean.lerp_(mean, 0.01)
         normalizer.rolling_variance.lerp_(variance, 0.01)
         ctx.save_for_backward(x, scales, mean, variance)

@@ -7,6 +7,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from darknet_py.rounding import give_value
+
+_PLACES = 1 << 14
+
 
 def convolve_in_order(
     x: Tensor,
@@ -16,24 +20,67 @@ def convolve_in_order(
     padding: int,
     dilation: int,
     groups: int,
+    *,
+    fused: bool = False,
 ) -> Tensor:
     """`F.conv2d`, each output summed term by term: channel, row, column of the filter.
 
     PyTorch's own sums differ in the last bits, which a network of many layers shows in the sixth
-    digit of a probability. C: im2col.c:im2col_cpu, gemm.c:gemm_nn.
+    digit of a probability, and training where a value near 0 falls on the other side of a kink.
+    Gradients are PyTorch's. `fused`: product and sum are rounded as one, as compilers do it for
+    processors that can (-march=native). C: im2col.c:im2col_cpu, gemm.c:gemm_nn.
     """
-    filters, size = weights.shape[0], weights.shape[2:]
-    columns = F.unfold(x, size, dilation, padding, stride).chunk(groups, 1)
-    rows = weights.reshape(filters, -1, 1).chunk(groups, 0)
-    sums = []
-    for part, matrix in zip(columns, rows, strict=True):
-        total = x.new_zeros(len(x), len(matrix), part.shape[2])
-        for term in range(part.shape[1]):
-            total += matrix[:, term] * part[:, term : term + 1]
-        sums.append(total)
-    height = (x.shape[2] + 2 * padding - dilation * (size[0] - 1) - 1) // stride[0] + 1
-    result = torch.cat(sums, 1).view(len(x), filters, height, -1)
-    return result if biases is None else result + biases.view(-1, 1, 1)
+    with torch.no_grad():
+        filters, size = weights.shape[0], weights.shape[2:]
+        columns = F.unfold(x, size, dilation, padding, stride).chunk(groups, 1)
+        rows = weights.reshape(filters, -1, 1).chunk(groups, 0)
+        sums = [_multiply(m, part, fused) for m, part in zip(rows, columns, strict=True)]
+        height = (x.shape[2] + 2 * padding - dilation * (size[0] - 1) - 1) // stride[0] + 1
+        result = torch.cat(sums, 1).view(len(x), filters, height, -1)
+        result = result if biases is None else result.add_(biases.view(-1, 1, 1))
+    if not torch.is_grad_enabled():
+        return result
+    fast = F.conv2d(x, weights, biases, stride, padding, dilation, groups)
+    return give_value(fast, result)
+
+
+def multiply_in_order(
+    x: Tensor, weights: Tensor, biases: Tensor | None, *, fused: bool = False
+) -> Tensor:
+    """`F.linear`, each output summed input by input (C: gemm.c:gemm_nt)."""
+    with torch.no_grad():
+        result = _multiply(weights[:, :, None], x.t()[None], fused)[0].t()
+        result = result if biases is None else result + biases
+    return give_value(F.linear(x, weights, biases), result) if torch.is_grad_enabled() else result
+
+
+def _multiply(matrix: Tensor, columns: Tensor, fused: bool) -> Tensor:
+    """`(rows, terms, 1)` times `(batch, terms, places)`, a term after the other."""
+    total = columns.new_zeros(len(columns), len(matrix), columns.shape[2])
+    for place in range(0, columns.shape[2], _PLACES):
+        part = columns[:, :, place : place + _PLACES].contiguous()
+        height = max(_PLACES // (part.shape[2] * len(part)), 1)
+        for row in range(0, len(matrix), height):
+            terms = matrix[row : row + height].transpose(0, 1).contiguous()
+            block = _add_up(terms, part, fused)
+            total[:, row : row + height, place : place + _PLACES] = block
+    return total
+
+
+def _add_up(terms: Tensor, part: Tensor, fused: bool) -> Tensor:
+    """`(terms, rows, 1)` times `(batch, terms, places)`, small enough for a cache."""
+    block = part.new_zeros(len(part), terms.shape[1], part.shape[2])
+    if fused:  # a product of floats is exact in double precision
+        wide, terms, part = block.double(), terms.double(), part.double()
+        for term, factors in enumerate(terms):
+            block.copy_(wide.addcmul_(factors, part[:, term : term + 1]))
+            wide.copy_(block)
+        return block
+    product = torch.empty_like(block)
+    for term, factors in enumerate(terms):
+        torch.mul(factors, part[:, term : term + 1], out=product)
+        block += product
+    return block
 
 
 def sum_in_c_order(values: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import torch
@@ -13,12 +14,14 @@ from torch import Tensor
 
 from darknet_py.allocator import keep_memory
 from darknet_py.augment import AugmentOptions
+from darknet_py.batchnorm import BatchNormalizer
 from darknet_py.ema import MovingAverage
 from darknet_py.errors import TrainError
 from darknet_py.gradients import PassOn
 from darknet_py.group import ALONE
 from darknet_py.layers import Head, Layer
 from darknet_py.layers.base import Delta, Step, flat
+from darknet_py.layers.connected import Connected
 from darknet_py.layers.convolutional import Convolutional
 from darknet_py.losses.rejection import LabelRejection
 from darknet_py.memory import find_last_readers
@@ -49,13 +52,24 @@ class Learner:
     group = ALONE
     """The processes that learn together, each from as many images (see parallel.py)."""
 
-    def __init__(self, network: Network, *, amp: bool = False, seed: int = 0) -> None:
+    def __init__(
+        self,
+        network: Network,
+        *,
+        amp: bool = False,
+        seed: int = 0,
+        in_c_order: bool | Literal["fused"] = False,
+    ) -> None:
         """Put `network` into training mode.
 
         Args:
             network: what learns; its tensors are laid out channels last where that is faster.
             amp: compute in bfloat16 where that is safe.
             seed: of dropout and whatever else is left to chance.
+            in_c_order: sum and round as C's loops do, which is slow: to compare with C. PyTorch's
+                sums differ in the last bits, and a value that is 0 but for those may fall on the
+                other side of a leaky's kink. "fused" is for a C that was built with
+                -march=native, where product and sum are rounded as one.
         """
         self.network, self.amp = network, amp
         self.options = read_options(ScheduleOptions, network.sections[0], network.dialect)
@@ -91,6 +105,11 @@ class Learner:
         self.optimizer = Optimizer(network, self.options, max(frozen, self._find_bn_only()))
         self.before: Callable[[int, int], None] | None = None
         """Called before each mini-batch with its iteration and subdivision, from 0."""
+        for module in network.modules():
+            if isinstance(module, (Convolutional, Connected, BatchNormalizer)):
+                module.in_c_order = bool(in_c_order)
+            if isinstance(module, (Convolutional, Connected)):
+                module.fused = in_c_order == "fused"
         self.average = MovingAverage(network, self.options.ema_alpha, self.options.max_batches)
         network.train()
         for layer in self.layers[:frozen]:

@@ -14,11 +14,12 @@ FILES = sorted(p for p in PACKAGE.rglob("*.py") if "_files" not in p.parts)
 # counts where the name itself is not listed; a package stands for all its modules.
 LEVELS = [
     {"errors", "filetype"},
-    {"cfg", "files", "dialect", "replacing", "resampling", "gradients"} | {"filling", "sync_norm"},
+    {"cfg", "files", "dialect", "replacing", "resampling", "gradients"}
+    | {"filling", "sync_norm", "rounding", "gemm"},
     {"datafile", "options"},
     {"boxes", "results", "image", "shape", "activations", "batchnorm", "schedule", "augment"},
     {"pictures", "draw", "anchors", "hierarchy", "trees", "heads"}
-    | {"antialiasing", "binary", "gemm", "operations", "window"},
+    | {"antialiasing", "binary", "operations", "window"},
     {"layers.step", "layers.convolutional_options"},
     {"excitation"},
     {"layers.base"},

@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import pytest
-from train_goldens import ALEXEYAB, PJREDDIE, Difference, Step
+from train_goldens import PJREDDIE, UNTAUGHT, Difference, Step, edit, names
 
-ALL = [
-    *(f"alexeyab/{path.stem}" for path in sorted(ALEXEYAB.glob("*.json"))),
-    *(
-        f"pjreddie/{name}"
-        for name in (
-            "cifar",
-            "residual_accumulate",
-            "rnn_bn_b4",
-            "rnn_nobn",
-            "tiny",
-            "yolov1-tiny",
-            "yolov2-tiny_gpu",
-            "yolov3-tiny",
-        )
-    ),
-]
+LARGE = ("yolov4", "Gaussian", "yolov3-spp", "darknet53", "resnet", "densenet")
+"""Deep networks, slow to replay."""
+ROUGH = ("yolov4_416",)
+"""mish before leaky: C's compiler took approximations of exp, log and 1 / x of its own, so some
+values near 0 still fall on the other side of the kink. Two builds of the same C differ by .1."""
+SMALL = [name for name in names() if not name.partition("/")[2].startswith(LARGE)]
 EXACT = ("pjreddie/residual_accumulate", "pjreddie/rnn_nobn")
 """Networks without a near tie of max pools or leaky's sign."""
-
-NOISY = ("alexeyab/yolov4_416", "alexeyab/Gaussian_yolov3_BDD")
-"""Deep networks, where C's plain float sums of batch norm show: in double precision the same step
-is .26 (samples) and .036 (lengths) away from yolov4_416's golden."""
 
 pytestmark = [
     pytest.mark.golden,
@@ -37,39 +21,45 @@ pytestmark = [
 ]
 
 
-@cache
-def replay(name: str) -> Step:
-    fork, _, golden = name.partition("/")
-    return Step(fork, golden)
-
-
 def check(found: Difference, samples: float, length: float) -> None:
     assert found.samples <= samples, found
     assert found.length <= length, found
 
 
-@pytest.mark.parametrize("name", ALL)
-def test_a_step_is_c_s(name):
-    step = replay(name)
-    replay.cache_clear()
-    # One delta of 102 is half of Gaussian's cost; C's own rounding moves it by 1e-4.
-    check(step.cost(), 3e-4 if "Gaussian" in name else 1e-4, 0)
+def check_step(name: str, step: Step, gradients: float, updated: float, length: float) -> None:
+    check(step.cost(), 1e-4, 0)
     for found in step.heads():
-        check(found, 1e-4, 0)
-    # A near tie that falls to the other side moves single samples, not the length of an array.
-    samples, length = (1e-4, 1e-4) if name in EXACT else (0.25, 1.2e-2)
-    if name in NOISY:
-        samples, length = 0.3, 5e-2
-    gradients = list(step.gradients())
-    assert gradients
-    for found in gradients:
-        check(found, samples, length)
-    # AlexeyAB's fork never updates connected layers; ours does.
-    skipped = ("_14",) if name == "alexeyab/yolov1_tiny-yolo" else ()
-    for found in step.updated():
-        if not found.name.endswith(skipped or "none"):
-            check(
-                found,
-                1e-5 if name in EXACT else 0.3 if name in NOISY else 0.1,
-                5e-2 if name in NOISY else 4e-3,
-            )
+        check(found, 1e-4, 1e-4)
+    found = list(step.gradients())
+    assert found
+    for difference in found:
+        check(difference, gradients, length)
+    for difference in step.updated():
+        if difference.name not in UNTAUGHT.get(name, ()):
+            check(difference, updated, length)
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_step_is_c_s(name):
+    """Summed in the order of C's own loops."""
+    rough = name.partition("/")[2].startswith(ROUGH)
+    limit, length = (0.1, 1.2e-2) if rough else (1e-3, 1e-3)
+    check_step(name, Step(name), limit, limit, length)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_plain_step_differs_by_near_ties_alone(name):
+    """PyTorch's sums put some values on the other side of leaky's kink, or of a max pool's tie.
+
+    That moves single samples, not the length of an array.
+    """
+    limits = (1e-4, 1e-5, 1e-4) if name in EXACT else (0.25, 0.1, 1.2e-2)
+    check_step(name, Step(name, in_order=False), *limits)
+
+
+def test_a_source_cfg_is_edited():
+    text = "[network]\nbatch = 64\nwidth=608\n\n[dropout]\nprobability=.5\n\n[yolo]\nmask=0\n"
+    edits = {"net": {"batch": 1}, "other": {"[dropout]": {"probability": "0"}}}
+    assert edit(text, edits) == (
+        "[network]\nwidth=608\nbatch=1\n\n[dropout]\nprobability=0\n\n[yolo]\nmask=0\n"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from helpers import SHARED, golden_generator
+from helpers import ROOT, SHARED, golden_generator
 from torch import Tensor
 
 from darknet_py.learning import Learner, Loss
@@ -22,6 +23,19 @@ from darknet_py.weights import load_weights
 GOLDEN = SHARED / "golden"
 ALEXEYAB = GOLDEN / "alexeyab" / "train_gpu"
 PJREDDIE = GOLDEN / "pjreddie" / "train"
+DEBIAN = Path("/usr/share/darknet/cfg")
+DEFECTS = ("pjreddie/residual", "pjreddie/yolov2-tiny")
+"""What the original does on the CPU alone, by mistake."""
+
+UNTAUGHT = {"alexeyab/yolov1_tiny-yolo": ("w_14", "b_14")}
+"""AlexeyAB's fork never updates connected layers; ours does."""
+
+
+def names() -> list[str]:
+    """`fork/name` of every golden that is to be matched."""
+    found = [f"alexeyab/{path.stem}" for path in sorted(ALEXEYAB.glob("*.json"))]
+    found += [f"pjreddie/{path.stem}" for path in sorted(PJREDDIE.glob("*.json"))]
+    return [name for name in found if name not in DEFECTS]
 
 
 @dataclass
@@ -37,34 +51,62 @@ def compare(name: str, ours: Tensor, samples: np.ndarray, length: float | None) 
     """Our whole array against C's evenly spaced samples of it, and against its l2."""
     values = ours.detach().reshape(-1).double().numpy()
     picked = values[np.linspace(0, values.size - 1, samples.size).astype(np.int64)]
-    largest = np.abs(samples).max() or 1.0
-    found = Difference(name, float(np.abs(picked - samples).max() / largest))
+    largest = np.abs(samples).max(initial=0) or 1.0
+    found = Difference(name, float(np.abs(picked - samples).max(initial=0) / largest))
     if length:
         found.length = abs(float(np.linalg.norm(values)) / length - 1)
     return found
 
 
-class Step:
-    """One golden step, replayed."""
+def edit(text: str, edits: dict[str, Any]) -> str:
+    """A cfg with the keys that `edits` names set: "net", and "other" by section."""
+    wanted = {"[net]": edits.get("net", {}), **edits.get("other", {})}
+    parts = re.split(r"(?m)^(?=\[)", text)
+    for number, part in enumerate(parts):
+        section = part.partition("]")[0].lower().replace("[network", "[net") + "]"
+        for key, value in wanted.get(section, {}).items():
+            part = re.sub(rf"(?m)^\s*{key}\s*=.*\n", "", part)
+            part = part.rstrip("\n") + f"\n{key}={value}\n\n"
+        parts[number] = part
+    return "".join(parts)
 
-    def __init__(self, fork: str, name: str) -> None:
+
+class Step:
+    """One golden step, replayed; `in_order` sums as the C program that made it did."""
+
+    def __init__(self, golden: str, *, in_order: bool = True) -> None:
+        fork, _, name = golden.partition("/")
         self.generate: Any = golden_generator()
+        self.in_order = in_order
         self.folder = ALEXEYAB if fork == "alexeyab" else PJREDDIE
         self.golden = json.loads((self.folder / f"{name}.json").read_text())
         self.data = np.load(self.folder / f"{name}.npz")
-        cfg = self.folder / "cfg" / f"{name}.cfg"
-        if fork == "alexeyab":
-            cfg = self.folder.parent / "train" / "cfg" / f"{name}.cfg"
         arrays = self.golden
         if self.golden.get("weights_arrays_from"):
             arrays = json.loads((GOLDEN / fork / self.golden["weights_arrays_from"]).read_text())
-        self.network = Network.from_cfg(cfg, fork, memory_limit=2**34, initialize=False)
         with tempfile.TemporaryDirectory() as folder:
+            cfg = self._find_cfg(fork, name, Path(folder))
+            self.network = Network.from_cfg(cfg, fork, memory_limit=2**34, initialize=False)
             path = Path(folder, "golden.weights")
             header = {"major": 0, "minor": 2, "revision": 0, "header_bytes": 20}
             self.generate.write_weights({"weights": header, **arrays}, path)
             load_weights(self.network, path)
         self.run()
+
+    def _find_cfg(self, fork: str, name: str, folder: Path) -> Path:
+        """The golden's own cfg, or its source with the edits made."""
+        own = [self.folder / "cfg", self.folder.parent / "train" / "cfg", self.folder]
+        for place in own:
+            if (place / f"{name}.cfg").exists():
+                return place / f"{name}.cfg"
+        source = self.golden.get("source_cfg") or self.golden["base_cfg"]
+        flat = source.replace("/", "_")
+        parent = GOLDEN / fork
+        cfgs = [parent / "cfg" / flat, parent / flat, ROOT / "cfg" / source, DEBIAN / source]
+        text = next(path for path in cfgs if path.exists()).read_text()
+        made = folder / f"{name}.cfg"
+        made.write_text(edit(text, self.golden.get("edits", {})))
+        return made
 
     @cached_property
     def inputs(self) -> Tensor:
@@ -81,7 +123,9 @@ class Step:
 
     def run(self) -> None:
         """Learn and update, with the golden's rate; keep what is compared."""
-        learner = Learner(self.network)
+        # The original's goldens come from a build that fuses product and sum.
+        order = "fused" if self.folder == PJREDDIE else True
+        learner = Learner(self.network, in_c_order=order if self.in_order else False)
         train = self.golden.get("train", self.golden)
         batch = len(self.inputs)
         learner.seen = train.get("seen_before", train.get("seen", batch) - batch)
@@ -98,7 +142,8 @@ class Step:
             for index, name, tensor in self.network.arrays()
             if tensor.grad is not None
         }
-        learner.optimizer.update(0.001, train.get("update_batch", 1), 1)
+        images = train.get("update_batch", batch * train.get("subdivisions", 1))
+        learner.optimizer.update(train["learning_rate"], images, 1)
         self.arrays = {(index, name): tensor for index, name, tensor in self.network.arrays()}
 
     def cost(self) -> Difference:
@@ -106,10 +151,13 @@ class Step:
         return Difference("cost", abs(self.loss.cost / expected - 1))
 
     def heads(self) -> Iterator[Difference]:
-        """Every head's delta."""
+        """Every head's delta; of AlexeyAB's large ones there is the length alone."""
+        rows = self.golden.get("train", {}).get("layers", [])
+        lengths = {row["index"]: row["delta"]["l2"] for row in rows if "delta" in row}
         for index, values in self.deltas.items():
-            if f"delta_{index}" in self.data:
-                yield compare(f"delta_{index}", values, self.data[f"delta_{index}"], None)
+            samples = self.data.get(f"delta_{index}", np.zeros(0))
+            if len(samples) or index in lengths:
+                yield compare(f"delta_{index}", values, samples, lengths.get(index))
 
     def gradients(self) -> Iterator[Difference]:
         """Sums over the images, before the update."""

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from darknet_py.activations import get_activation
 from darknet_py.batchnorm import BatchNormalizer
+from darknet_py.gemm import multiply_in_order
 from darknet_py.layers.base import Layer, Shape, Site, flat
 from darknet_py.options import LayerOptions, key
 
@@ -26,7 +27,7 @@ class ConnectedOptions(LayerOptions):
 class Connected(Layer):
     """A matrix, batch norm, an activation.
 
-    Input flattened to `(batch, n)`, output `(batch, output)`.
+    Input flattened to `(batch, n)`, output `(batch, output)`. `in_c_order` sums as C's loops do.
     C: connected_layer.c:forward_connected_layer.
     """
 
@@ -36,6 +37,7 @@ class Connected(Layer):
     def __init__(self, options: ConnectedOptions, site: Site) -> None:
         super().__init__(options, site)
         self.inputs, self.outputs = site.input.size, options.output
+        self.in_c_order = self.fused = False
         self.activation = get_activation(options.activation, site.section)
         self.biases = site.parameter(self.outputs)
         self.weights = site.parameter(self.outputs, self.inputs)
@@ -59,6 +61,8 @@ class Connected(Layer):
     def multiply(self, x: Tensor) -> Tensor:
         """What comes before batch norm and activation."""
         biases = self.biases if self.normalizer is None else None
+        if self.in_c_order:
+            return multiply_in_order(flat(x), self.weights, biases, fused=self.fused)
         return F.linear(flat(x), self.weights, biases)
 
     def finish(self, x: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from darknet_py.layers.convolutional_options import (
 )
 from darknet_py.operations import Operation, Place, Plain
 from darknet_py.operations.convolution import Convolution
+from darknet_py.rounding import activate_in_order, give_value
 
 
 class Convolutional(Layer):
@@ -28,7 +29,8 @@ class Convolutional(Layer):
     Input `(batch, c, h, w)`, output `(batch, filters, h', w')` with
     `h' = (h + 2 padding - size) // stride_y + 1`, and `w'` likewise. With `antialiasing` the
     strides are those of a blur behind the activation. With `share_index` the arrays are those of
-    `bank`, another layer. `in_c_order` sums as C's loops do (gemm.py).
+    `bank`, another layer. `in_c_order` sums as C's loops do (gemm.py), `fused` as
+    those of a C built for processors that fuse product and sum.
     C: convolutional_layer.c:forward_convolutional_layer.
     """
 
@@ -58,7 +60,7 @@ class Convolutional(Layer):
         self.activation = get_activation(options.activation, section)
         self.activate_fresh = IN_PLACE.get(options.activation, self.activation)
         self.normalized = options.batch_normalize or options.cbn
-        self.bits = self.in_c_order = False
+        self.bits = self.in_c_order = self.fused = False
         self.strength = 0.0
         self._shared: tuple[Convolutional, ...] = ()  # a tuple: its layer is no submodule of this
         if options.share_index != UNSHARED:
@@ -162,10 +164,18 @@ class Convolutional(Layer):
         bank = self.bank
         if self.normalized and bank.normalizer is not None:
             x = bank.normalizer(x, bank.biases)
-        x = self.activate_fresh(x) if self.training else self.activation(x)
+        x = self._activate(x) if self.training else self.activation(x)
         if self.training and self.strength:
             x = excite(x, mark_objects(self.truth, 6, *x.shape[2:]), self.strength)
         return x if self.blur is None else self.blur(x)
+
+    def _activate(self, x: Tensor) -> Tensor:
+        """The activation of a value nobody else reads."""
+        if self.in_c_order:
+            value = activate_in_order(self.options.activation, x, dialect=self.dialect.name)
+            if value is not None:
+                return give_value(self.activation(x), value)
+        return self.activate_fresh(x)
 
     def begin(self, step: Step, truth: Tensor) -> None:
         """See how much objects are excited, and where in the iteration this is."""
@@ -179,8 +189,10 @@ class Convolutional(Layer):
 
     def _convolve(self, x: Tensor, weights: Tensor, biases: Tensor | None) -> Tensor:
         stride, padding = (self.stride_y, self.stride_x), self.padding * self.dilation
-        convolve = convolve_in_order if self.in_c_order else F.conv2d
-        return convolve(x, weights, biases, stride, padding, self.dilation, self.groups)
+        rest = (biases, stride, padding, self.dilation, self.groups)
+        if self.in_c_order:
+            return convolve_in_order(x, weights, *rest, fused=self.fused)
+        return F.conv2d(x, weights, *rest)
 
     def lower(self, place: Place) -> Operation:
         """One operation with the batch norm folded in; itself where C's order or bits count."""
