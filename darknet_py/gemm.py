@@ -34,7 +34,7 @@ def convolve_in_order(
         filters, size = weights.shape[0], weights.shape[2:]
         columns = F.unfold(x, size, dilation, padding, stride).chunk(groups, 1)
         rows = weights.reshape(filters, -1, 1).chunk(groups, 0)
-        sums = [_multiply(m, part, fused) for m, part in zip(rows, columns, strict=True)]
+        sums = [_multiply(m, part, fused=fused) for m, part in zip(rows, columns, strict=True)]
         height = (x.shape[2] + 2 * padding - dilation * (size[0] - 1) - 1) // stride[0] + 1
         result = torch.cat(sums, 1).view(len(x), filters, height, -1)
         result = result if biases is None else result.add_(biases.view(-1, 1, 1))
@@ -44,17 +44,18 @@ def convolve_in_order(
     return give_value(fast, result)
 
 
-def multiply_in_order(
-    x: Tensor, weights: Tensor, biases: Tensor | None, *, fused: bool = False
-) -> Tensor:
-    """`F.linear`, each output summed input by input (C: gemm.c:gemm_nt)."""
+def multiply_in_order(x: Tensor, weights: Tensor, biases: Tensor | None) -> Tensor:
+    """`F.linear`, each output summed input by input (C: gemm.c:gemm_nt).
+
+    Never fused: GCC takes the products of such a loop eight at a time, before it adds them.
+    """
     with torch.no_grad():
-        result = _multiply(weights[:, :, None], x.t()[None], fused)[0].t()
+        result = _multiply(weights[:, :, None], x.t()[None], fused=False)[0].t()
         result = result if biases is None else result + biases
     return give_value(F.linear(x, weights, biases), result) if torch.is_grad_enabled() else result
 
 
-def _multiply(matrix: Tensor, columns: Tensor, fused: bool) -> Tensor:
+def _multiply(matrix: Tensor, columns: Tensor, *, fused: bool) -> Tensor:
     """`(rows, terms, 1)` times `(batch, terms, places)`, a term after the other."""
     total = columns.new_zeros(len(columns), len(matrix), columns.shape[2])
     for place in range(0, columns.shape[2], _PLACES):
@@ -62,12 +63,12 @@ def _multiply(matrix: Tensor, columns: Tensor, fused: bool) -> Tensor:
         height = max(_PLACES // (part.shape[2] * len(part)), 1)
         for row in range(0, len(matrix), height):
             terms = matrix[row : row + height].transpose(0, 1).contiguous()
-            block = _add_up(terms, part, fused)
+            block = _add_up(terms, part, fused=fused)
             total[:, row : row + height, place : place + _PLACES] = block
     return total
 
 
-def _add_up(terms: Tensor, part: Tensor, fused: bool) -> Tensor:
+def _add_up(terms: Tensor, part: Tensor, *, fused: bool) -> Tensor:
     """`(terms, rows, 1)` times `(batch, terms, places)`, small enough for a cache."""
     block = part.new_zeros(len(part), terms.shape[1], part.shape[2])
     if fused:  # a product of floats is exact in double precision

@@ -108,7 +108,7 @@ class Learner:
         for module in network.modules():
             if isinstance(module, (Convolutional, Connected, BatchNormalizer)):
                 module.in_c_order = bool(in_c_order)
-            if isinstance(module, (Convolutional, Connected)):
+            if isinstance(module, Convolutional):
                 module.fused = in_c_order == "fused"
         self.average = MovingAverage(network, self.options.ema_alpha, self.options.max_batches)
         network.train()

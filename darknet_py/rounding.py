@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -43,9 +45,16 @@ def normalize_in_order(x: Tensor, mean: Tensor, variance: Tensor, *, inside: boo
     return ((x - mean.view(shape)).double() / deviation.view(shape)).to(x.dtype)
 
 
-def activate_in_order(name: str, x: Tensor, *, dialect: str) -> Tensor | None:
-    """What the activation `name` of C gives, without gradients; None: as PyTorch's."""
-    values = x.detach().contiguous().flatten()
+def activate_in_order(
+    name: str, x: Tensor, activation: Callable[[Tensor], Tensor], dialect: str
+) -> Tensor:
+    """`activation` of `x` with the value that C's of that name gives."""
+    value = _activate(name, x.detach().contiguous().flatten(), dialect)
+    out = activation(x)
+    return out if value is None else give_value(out, value.view(x.shape))
+
+
+def _activate(name: str, values: Tensor, dialect: str) -> Tensor | None:
     if name == "leaky":
         # PARITY: .1 is a double, but for AlexeyAB's vectors of eight, which leave the last eight
         # values to the plain loop (C: activations.h, gemm.c:activate_array_cpu_custom).
@@ -53,10 +62,10 @@ def activate_in_order(name: str, x: Tensor, *, dialect: str) -> Tensor | None:
         wide = values[start:].double()
         out = F.leaky_relu(values, 0.1)
         out[start:] = torch.where(wide > 0, wide, wide * 0.1)
-        return out.view(x.shape)
+        return out
     if name == "mish":
         # PARITY: tanh by way of 1, which costs digits near 0 (C: activations.h:tanh_activate).
         soft = (values.exp() + 1).log()
         soft = torch.where(values < -20, values.exp(), torch.where(values > 20, values, soft))
-        return (values * (2 / ((-2 * soft).exp() + 1) - 1)).view(x.shape)
+        return values * (2 / ((-2 * soft).exp() + 1) - 1)
     return None

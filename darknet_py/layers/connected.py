@@ -13,6 +13,7 @@ from darknet_py.batchnorm import BatchNormalizer
 from darknet_py.gemm import multiply_in_order
 from darknet_py.layers.base import Layer, Shape, Site, flat
 from darknet_py.options import LayerOptions, key
+from darknet_py.rounding import activate_in_order
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Connected(Layer):
     def __init__(self, options: ConnectedOptions, site: Site) -> None:
         super().__init__(options, site)
         self.inputs, self.outputs = site.input.size, options.output
-        self.in_c_order = self.fused = False
+        self.in_c_order = False
         self.activation = get_activation(options.activation, site.section)
         self.biases = site.parameter(self.outputs)
         self.weights = site.parameter(self.outputs, self.inputs)
@@ -62,13 +63,16 @@ class Connected(Layer):
         """What comes before batch norm and activation."""
         biases = self.biases if self.normalizer is None else None
         if self.in_c_order:
-            return multiply_in_order(flat(x), self.weights, biases, fused=self.fused)
+            return multiply_in_order(flat(x), self.weights, biases)
         return F.linear(flat(x), self.weights, biases)
 
     def finish(self, x: Tensor) -> Tensor:
         """Batch norm and activation."""
         if self.normalizer is not None:
             x = self.normalizer(x, self.biases)
+        if self.training and self.in_c_order:
+            name, dialect = self.options.activation, self.dialect.name
+            return activate_in_order(name, x, self.activation, dialect)
         return self.activation(x)
 
     def arrays(self) -> Iterator[tuple[str, Tensor]]:

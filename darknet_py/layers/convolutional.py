@@ -20,7 +20,7 @@ from darknet_py.layers.convolutional_options import (
 )
 from darknet_py.operations import Operation, Place, Plain
 from darknet_py.operations.convolution import Convolution
-from darknet_py.rounding import activate_in_order, give_value
+from darknet_py.rounding import activate_in_order
 
 
 class Convolutional(Layer):
@@ -172,9 +172,8 @@ class Convolutional(Layer):
     def _activate(self, x: Tensor) -> Tensor:
         """The activation of a value nobody else reads."""
         if self.in_c_order:
-            value = activate_in_order(self.options.activation, x, dialect=self.dialect.name)
-            if value is not None:
-                return give_value(self.activation(x), value)
+            name, dialect = self.options.activation, self.dialect.name
+            return activate_in_order(name, x, self.activation, dialect)
         return self.activate_fresh(x)
 
     def begin(self, step: Step, truth: Tensor) -> None:
