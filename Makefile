@@ -5,7 +5,7 @@ CPUS := $(shell $(PYTHON) -c "import os; print(os.cpu_count() or 1)")
 # One thread for each test process: pytest runs one process per CPU.
 RUN = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(CPUS)
 
-.PHONY: all demo test golden lint types docs parity bench clean
+.PHONY: all demo test golden lint types docs parity bench bench-training clean
 
 all: lint types test golden
 
@@ -37,6 +37,10 @@ parity: .venv/ready
 bench: .venv/ready
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[onnx,openvino,bench]"
 	$(BIN)/python benchmarks/run.py $(BENCH)
+
+# Half an hour; BENCH="bccd steps" for parts (benchmarks/training.py --help).
+bench-training: .venv/ready
+	$(BIN)/python benchmarks/training.py $(BENCH)
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

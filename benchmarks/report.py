@@ -48,7 +48,7 @@ def text(data: dict[str, Any]) -> str:
 
 
 def _facts(data: dict[str, Any]) -> str:
-    return _table(("", ""), data.get("machine", {}).items())
+    return table(("", ""), data.get("machine", {}).items())
 
 
 def _tables(data: dict[str, Any], batch: int, threads: int) -> list[str]:
@@ -62,7 +62,7 @@ def _tables(data: dict[str, Any], batch: int, threads: int) -> list[str]:
         ]
         if columns:
             head = ("network", *(rival.name for rival in columns), "ratio")
-            parts += [f"### {title}", _table(head, [_row(cell, columns) for cell in cells])]
+            parts += [f"### {title}", table(head, [_row(cell, columns) for cell in cells])]
     return parts
 
 
@@ -102,10 +102,10 @@ def _cannot(data: dict[str, Any]) -> list[str]:
     parts = []
     if reasons:
         rows = [(name, ", ".join(sorted(who)), why) for (name, why), who in reasons.items()]
-        parts += ["## What cannot run", _table(("rival", "networks", "reason"), sorted(rows))]
+        parts += ["## What cannot run", table(("rival", "networks", "reason"), sorted(rows))]
     if differences:
         names = [r.name for r in RIVALS if any(r.name in row for row in differences.values())]
-        table = [
+        cells = [
             [network, *(f"{row[name]:.1e}" if name in row else "" for name in names)]
             for network, row in differences.items()
         ]
@@ -113,7 +113,7 @@ def _cannot(data: dict[str, Any]) -> list[str]:
             "## Largest difference",
             "Of the heads' (else the last layer's) outputs from those of the network as it is, "
             "unfused float32, in standard deviations of the output.",
-            _table(("network", *names), table),
+            table(("network", *names), cells),
         ]
     return parts
 
@@ -125,10 +125,11 @@ def _groups(rows: list[dict[str, Any]]) -> list[str]:
         if not groups or groups[-1][0].keys() != row.keys():
             groups.append([])
         groups[-1].append(row)
-    return [_table(group[0], [list(row.values()) for row in group]) for group in groups]
+    return [table(group[0], [list(row.values()) for row in group]) for group in groups]
 
 
-def _table(head: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+def table(head: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+    """A table of Markdown; the first column is to the left."""
     head = list(head)
     lines = [head, ["---", *["--:"] * (len(head) - 1)], *rows]
     return "\n".join("| " + " | ".join(_word(word) for word in line) + " |" for line in lines)
