@@ -1,24 +1,61 @@
-"""How the C library's allocator treats large tensors that come and go every iteration."""
+"""How the C library's allocator treats large tensors that come and go."""
 
 from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Callable
 from functools import cache
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
+_KEEP = (1 << 31) - 1
+_PAGES = 16 << 20
+"""Bytes from which on arrays that come and go are mapped anew each time, which costs 2 %."""
+_kept = False
 
 
 @cache
+def _mallopt() -> Callable[[int, int], int] | None:
+    """The function of glibc; None elsewhere."""
+    if not sys.platform.startswith("linux"):
+        return None
+    library = ctypes.CDLL(None)
+    if not hasattr(library, "mallopt") or not hasattr(library, "gnu_get_libc_version"):
+        return None
+    found: Callable[[int, int], int] = library.mallopt
+    return found
+
+
+def _set(pages: int, keep: int) -> None:
+    mallopt = _mallopt()
+    if mallopt is not None:
+        mallopt(_MMAP_THRESHOLD, pages)
+        mallopt(_TRIM_THRESHOLD, keep)
+
+
 def keep_memory() -> None:
     """Let freed memory stay with the process, to be used again, on glibc.
 
     By default every tensor above 32 MB is mapped anew and cleared page by page, which takes a
     fifth of a training step on a CPU.
     """
-    if not sys.platform.startswith("linux"):
-        return
-    library = ctypes.CDLL(None)
-    if hasattr(library, "mallopt") and hasattr(library, "gnu_get_libc_version"):
-        library.mallopt(_MMAP_THRESHOLD, 1 << 30)
-        library.mallopt(_TRIM_THRESHOLD, (1 << 31) - 1)
+    global _kept
+    if not _kept:
+        _kept = True
+        _set(1 << 30, _KEEP)
+
+
+def return_memory() -> None:
+    """Let what is freed go back to the system at once, on glibc, unless `keep_memory` was called.
+
+    For a while: what is set up then lies in pages of its own, and leaves no holes between tensors
+    that come and go. `reuse_memory` ends it.
+    """
+    if not _kept:
+        _set(1 << 18, 1 << 18)
+
+
+def reuse_memory() -> None:
+    """Let freed memory stay, but for large tensors, unless `keep_memory` was called."""
+    if not _kept:
+        _set(_PAGES, _KEEP)

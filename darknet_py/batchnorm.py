@@ -106,10 +106,13 @@ class BatchNormalizer(nn.Module):
         out = torch.zeros_like(x) * self.scales.view(shape)
         return out if biases is None else out + biases.view(shape)
 
-    def fold(self, weights: Tensor, biases: Tensor) -> tuple[Tensor, Tensor]:
+    def fold(
+        self, weights: Tensor, biases: Tensor, *, in_place: bool = False
+    ) -> tuple[Tensor, Tensor]:
         """Weights `(channels, ...)` and biases that do both the matrix's work and this one's.
 
-        Computed in double precision, as C does (network.c:fuse_conv_batchnorm).
+        Computed in double precision, as C does (network.c:fuse_conv_batchnorm); with `in_place`
+        in the memory of `weights`.
         """
         variance = self.rolling_variance.double()
         deviation = _root(variance) + 1e-6
@@ -118,8 +121,12 @@ class BatchNormalizer(nn.Module):
         factor = self.scales.double() / deviation
         factors = factor.view(-1, *[1] * (weights.dim() - 1))
         rows = max(_BLOCK // max(weights[0].numel(), 1), 1)  # what stays in a cache is faster
-        parts = zip(torch.split(weights, rows), torch.split(factors, rows), strict=True)
-        folded = torch.cat([(part.double() * f).to(weights.dtype) for part, f in parts])
+        weights = weights.detach()
+        folded = weights if in_place else torch.empty_like(weights)
+        blocks = (torch.split(x, rows) for x in (folded, weights, factors))
+        with torch.no_grad():
+            for target, part, by in zip(*blocks, strict=True):
+                target.copy_(part.double() * by)
         shifted = biases.double() - self.rolling_mean.double() * factor
         return folded, shifted.to(biases.dtype)
 

@@ -16,15 +16,15 @@ from darknet_py.dialect import Dialect, get_dialect
 from darknet_py.download import locate
 from darknet_py.errors import CfgError, DarknetError
 from darknet_py.hierarchy import multiply_down
-from darknet_py.inputs import find_device, run_batch
+from darknet_py.inputs import find_device, give_back, run_batch
 from darknet_py.layers.convolutional import Convolutional
 from darknet_py.layers.cost import Cost
 from darknet_py.layers.softmax import Softmax
 from darknet_py.network import Network
 from darknet_py.pictures import Fit
+from darknet_py.rereading import WeightsFile, load_again
 from darknet_py.scorer import Scorer, fit_names
 from darknet_py.shape import Shape
-from darknet_py.weights import load_weights
 
 if TYPE_CHECKING:
     from darknet_py.compiled import CompiledNetwork
@@ -62,7 +62,8 @@ class Classifier(Scorer):
         Raises:
             DarknetError: the network is no classifier, or `preprocess` is none of these.
         """
-        self.network, self.half = network, half
+        self.layout, self.half = network, half
+        self._file: WeightsFile | None = None
         self.compiled: CompiledNetwork | None = None
         self.preprocess: Fit = preprocess or network.dialect.classify_fit
         if self.preprocess not in get_args(Fit):
@@ -167,21 +168,34 @@ class Classifier(Scorer):
             return open_scorer(source, backend, names, place, preprocess=preprocess)
         network = Network.from_cfg(cfg, dialect, initialize=False)
         classifier = cls(network, names, preprocess, half=half)
-        load_weights(network, weights)
-        if network.dialect.bit_weights:
-            use_bit_weights(network)
-        network.to(find_device(device))
+        file = load_again(network, weights)
+        bits = network.dialect.bit_weights and use_bit_weights(network)
+        where = find_device(device)
+        network.to(where)
+        classifier._file = file if where.type == "cpu" and not bits else None
         return classifier
+
+    @property
+    def network(self) -> Network:
+        """The network, with its weights; see `Detector.network`.
+
+        Raises:
+            WeightsError: they were given up, and the file is gone or another one.
+        """
+        if self._file is not None:
+            give_back(self.layout, self._file)
+            self._file = None
+        return self.layout
 
     @property
     def image(self) -> Shape:
         """The network's input."""
-        return self.network.image
+        return self.layout.image
 
     @property
     def dialect(self) -> Dialect:
         """Whose rules hold."""
-        return self.network.dialect
+        return self.layout.dialect
 
     def run(self, inputs: np.ndarray) -> np.ndarray:
         """The probabilities for prepared inputs, `(batch, channels, height, width)`.
@@ -189,7 +203,7 @@ class Classifier(Scorer):
         Raises:
             CfgError: a layer cannot take images of this size.
         """
-        network, before = self.network, self.network.image
+        network, before = self.layout, self.layout.image
         size = inputs.shape[2:]
         if size != (before.height, before.width):
             network.resize(*size)
@@ -197,7 +211,7 @@ class Classifier(Scorer):
             if self.compiled is not None:
                 (y,) = self.compiled(torch.from_numpy(inputs))
             else:
-                (y,) = run_batch(network, inputs, None, self.half)
+                (y,) = run_batch(network, inputs, None, self.half, self._file)
         finally:
             if size != (before.height, before.width):
                 network.resize(before.height, before.width)

@@ -17,10 +17,10 @@ from darknet_py.dialect import Dialect, get_dialect
 from darknet_py.download import locate
 from darknet_py.errors import CfgError
 from darknet_py.finder import Finder, fill_names
-from darknet_py.inputs import find_device, run_batch
+from darknet_py.inputs import find_device, give_back, run_batch
 from darknet_py.network import Network
+from darknet_py.rereading import WeightsFile, load_again
 from darknet_py.shape import Shape
-from darknet_py.weights import load_weights
 
 if TYPE_CHECKING:
     from darknet_py.compiled import CompiledNetwork
@@ -65,7 +65,8 @@ class Detector(Finder):
             raise CfgError(f"{path}: has no layer that finds boxes ([yolo], [region], ...)")
         if not network.image.is_image:
             raise CfgError(f"{path}: takes {network.image} values and no picture")
-        self.network, self.half = network, half
+        self.layout, self.half = network, half
+        self._file: WeightsFile | None = None
         self.compiled: CompiledNetwork | None = None
         self.classes = max(head.classes for head in network.heads)
         self.names = fill_names(names, self.classes, path)
@@ -175,33 +176,50 @@ class Detector(Finder):
         detector = cls(
             network, names, thresh=thresh, nms=nms, hier=hier, letterbox=letterbox, half=half
         )
-        load_weights(network, weights)
-        if network.dialect.bit_weights:
-            use_bit_weights(network)
-        network.to(find_device(device))
+        file = load_again(network, weights)
+        bits = network.dialect.bit_weights and use_bit_weights(network)
+        where = find_device(device)
+        network.to(where)
+        detector._file = file if where.type == "cpu" and not bits else None
         return detector
+
+    @property
+    def network(self) -> Network:
+        """The network, with its weights.
+
+        A detector that read them itself gives up its own copy of them on the first picture; from
+        here on it keeps them, and reads them again if need be. `layout` is the network with or
+        without them.
+
+        Raises:
+            WeightsError: they were given up, and the file is gone or another one.
+        """
+        if self._file is not None:
+            give_back(self.layout, self._file)
+            self._file = None
+        return self.layout
 
     @property
     def image(self) -> Shape:
         """The network's input."""
-        return self.network.image
+        return self.layout.image
 
     @property
     def dialect(self) -> Dialect:
         """Whose rules hold."""
-        return self.network.dialect
+        return self.layout.dialect
 
     @property
     def head_types(self) -> list[tuple[int, str]]:
         """The number and the section's type of each head, in order."""
-        return [(head.index, head.section.type) for head in self.network.heads]
+        return [(head.index, head.section.type) for head in self.layout.heads]
 
     def run(self, inputs: np.ndarray) -> list[torch.Tensor]:
         """The heads' outputs for prepared inputs, `(batch, channels, height, width)`."""
         if self.compiled is not None:
             return self.compiled(torch.from_numpy(inputs))
-        heads = [head.index for head in self.network.heads]
-        return run_batch(self.network, inputs, heads, self.half)
+        heads = [head.index for head in self.layout.heads]
+        return run_batch(self.layout, inputs, heads, self.half, self._file)
 
     def compile(self) -> None:
         """Run as machine code of the network's own from now on (docs/speed.md).
@@ -217,7 +235,7 @@ class Detector(Finder):
         """The boxes in one sample of the heads' outputs, relative to the network's input."""
         return join_detections(
             [
-                head.decode(output, self.network.image, self.thresh, self.hier)
-                for head, output in zip(self.network.heads, outputs, strict=True)
+                head.decode(output, self.layout.image, self.thresh, self.hier)
+                for head, output in zip(self.layout.heads, outputs, strict=True)
             ]
         )

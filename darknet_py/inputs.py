@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from threading import RLock
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from darknet_py.allocator import return_memory, reuse_memory
 from darknet_py.errors import DarknetError
 from darknet_py.layers.convolutional import Convolutional
 from darknet_py.lower import Lowered, prepare
 from darknet_py.network import Network
+from darknet_py.rereading import WeightsFile
 from darknet_py.shape import Shape
 
 
@@ -47,37 +50,84 @@ class _Prepared:
 
 _prepared: WeakKeyDictionary[Network, _Prepared] = WeakKeyDictionary()
 """The last `prepare` of each network that is in use."""
+_lock = RLock()
 
 
 def run_batch(
-    network: Network, inputs: np.ndarray, wanted: Iterable[int] | None, half: bool
+    network: Network,
+    inputs: np.ndarray,
+    wanted: Iterable[int] | None,
+    half: bool,
+    file: WeightsFile | None = None,
 ) -> list[Tensor]:
     """The outputs of the layers `wanted` (None: the network's own) for prepared pictures.
 
     The network is lowered for this (`lower.prepare`), and again when its size, the layers wanted or
-    an array have changed (an array changed through `.data` is not noticed).
+    an array have changed. PyTorch counts changes of an array but not those made through `.data`,
+    `numpy()` or within `torch.inference_mode()`: whoever changes values that way calls `forget`.
 
     Args:
         network: on any device.
         inputs: float32 `(batch, channels, height, width)`.
         wanted: layer indices.
         half: calculate with 16 bits: bfloat16 on the CPU, float16 elsewhere.
+        file: the network is in nobody else's hands, and on the CPU: its weights are given up once
+            it is lowered, and read from this file again where they are needed.
     """
     chosen = None if wanted is None else list(wanted)
-    found = _prepared.get(network)
-    if found is None or not _holds(found, network, chosen, half):
-        found = _prepared[network] = _prepare(network, chosen, half)
     x = torch.from_numpy(inputs)
+    with _lock:
+        found = _prepared.get(network)
+        if found is None or not _holds(found, network, chosen, half):
+            _prepared.pop(network, None)
+            if file is not None:
+                return _consume(network, x, chosen, half, file)
+            found = _prepared[network] = _prepare(network, chosen, half)
     if found.lowered.place.device.type == "cuda":
         x = x.pin_memory()
     return found.lowered(x)
 
 
-def _prepare(network: Network, wanted: list[int] | None, half: bool) -> _Prepared:
+def _consume(
+    network: Network, x: Tensor, wanted: list[int] | None, half: bool, file: WeightsFile
+) -> list[Tensor]:
+    """Prepare and run with as little memory as possible."""
+    return_memory()
+    try:
+        file.give_back(network)
+        found = _prepared[network] = _prepare(network, wanted, half, consume=True)
+        return found.lowered(x)
+    finally:
+        reuse_memory()
+
+
+def give_back(network: Network, file: WeightsFile) -> None:
+    """Have the network's weights in it again, if they were given up.
+
+    Raises:
+        WeightsError: the file is gone, or another one.
+    """
+    with _lock:
+        file.give_back(network)
+        found = _prepared.get(network)
+        if found is not None:  # they are what it was prepared from
+            found.state = _state(network, found.arrays)
+
+
+def forget(network: Network) -> None:
+    """Prepare the network anew for its next batch, with the values its arrays have then."""
+    with _lock:
+        _prepared.pop(network, None)
+
+
+def _prepare(
+    network: Network, wanted: list[int] | None, half: bool, *, consume: bool = False
+) -> _Prepared:
     device = next((p.device for p in network.parameters()), torch.device("cpu"))
     short = torch.bfloat16 if device.type == "cpu" else torch.float16
     outputs = [network.output_index] if wanted is None else wanted
-    lowered = prepare(network, dtype=short if half else None, wanted=outputs)
+    dtype = short if half else None
+    lowered = prepare(network, dtype=dtype, wanted=outputs, consume=consume)
     arrays = [*network.parameters(), *network.buffers()]
     return _Prepared(lowered, network.image, wanted, half, arrays, _state(network, arrays))
 

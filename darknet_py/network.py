@@ -15,6 +15,7 @@ from darknet_py.augment import AugmentOptions
 from darknet_py.cfg import Section, read_cfg
 from darknet_py.dialect import ALEXEYAB, PJREDDIE, Dialect, get_dialect
 from darknet_py.errors import CfgError, DarknetError
+from darknet_py.filling import take_memory
 from darknet_py.layers import ALEXEYAB_SECTIONS, SECTIONS, Budget, Head, Layer, Shape, Site
 from darknet_py.memory import find_last_readers, find_memory_limit, find_peak
 from darknet_py.net_options import NetOptions
@@ -125,7 +126,7 @@ class Network(nn.Module):
         """Move to `device` without values; torch's own imports sympy, half a second of start."""
 
         def empty(tensor: Tensor) -> Tensor:
-            return torch.empty(tensor.shape, dtype=tensor.dtype, device=device)
+            return take_memory(tensor, device)
 
         return cast("Network", super()._apply(empty, recurse))  # type: ignore[no-untyped-call]
 

@@ -78,7 +78,7 @@ def load_finder(args: Namespace, data: DataFile | None, **numbers: Any) -> Finde
         **numbers,
     )
     detector.names = detector_names(args, data, detector.classes)
-    print_loading(detector.network, args)
+    print_loading(detector.layout, args)
     return _compiled(args, detector)
 
 
@@ -164,7 +164,7 @@ def load_classifier(args: Namespace, data: DataFile | None) -> Classifier:
         half=args.half,
     )
     classifier.names = classifier_names(args, data, classifier.classes)
-    print_loading(classifier.network, args)
+    print_loading(classifier.layout, args)
     return classifier
 
 
@@ -228,7 +228,7 @@ def _print_opened(args: Namespace, opened: Finder | Scorer) -> None:
     """What C prints on loading, of a network in whatever library."""
     about, metadata = opened.about, getattr(opened, "metadata", None)
     if metadata is None:
-        network: Network = opened.network  # type: ignore[union-attr]
+        network: Network = opened.layout  # type: ignore[union-attr]
         print_loading(network, args)
     elif about is not None and not args.quiet:
         print("\n".join(about["table"]), file=sys.stderr)

@@ -80,7 +80,7 @@ class Variant(Finder):
         if self.class_map is None or not isinstance(self.finder, Detector):
             return self.finder.decode(outputs)
         parts = []
-        for head, output in zip(self.finder.network.heads, outputs, strict=True):
+        for head, output in zip(self.finder.layout.heads, outputs, strict=True):
             more = [self.class_map] if isinstance(head, Region) else []
             parts.append(head.decode(output, self.image, self.thresh, self.hier, *more))
         return join_detections(parts)
@@ -102,11 +102,11 @@ def _mirrored_channels(finder: Finder) -> list[int]:
     if not isinstance(finder, Detector):
         raise DarknetError("mirror images need a cfg and its weights")
     counts = []
-    for head in finder.network.heads:
+    for head in finder.layout.heads:
         anchors = getattr(head, "mask", getattr(head, "anchors", None))
         known = head.section.type in ("yolo", "region") and not getattr(head, "interleaved", False)
         if anchors is None or not known:
-            path, dialect = finder.network.sections[0].path, finder.dialect.name
+            path, dialect = finder.layout.sections[0].path, finder.dialect.name
             raise DarknetError(
                 f"{path}: [{head.section.type}] of dialect {dialect} is not averaged with its "
                 "mirror image"

@@ -12,6 +12,7 @@ from darknet_py.antialiasing import Blur
 from darknet_py.batchnorm import BatchNormalizer, CrossIteration
 from darknet_py.binary import filter_means, mean_signs, signs
 from darknet_py.excitation import excite, find_strength, mark_objects
+from darknet_py.filling import give_up
 from darknet_py.gemm import convolve_in_order
 from darknet_py.layers.base import Layer, Shape, Site, Step, image
 from darknet_py.layers.convolutional_options import UNSHARED
@@ -60,11 +61,12 @@ class Convolutional(Layer):
         self.activation = get_activation(options.activation, section)
         self.activate_fresh = IN_PLACE.get(options.activation, self.activation)
         self.normalized = options.batch_normalize or options.cbn
-        self.bits = self.in_c_order = self.fused = False
+        self.bits = self.in_c_order = self.fused = self.lends = False
         self.strength = 0.0
         self._shared: tuple[Convolutional, ...] = ()  # a tuple: its layer is no submodule of this
         if options.share_index != UNSHARED:
             self._shared = (self._find_shared(site),)
+            self.bank.lends = True
             return
         self.biases = site.parameter(self.filters)
         self.normalizer = BatchNormalizer(self.filters, site.dialect) if self.normalized else None
@@ -197,13 +199,18 @@ class Convolutional(Layer):
         """One operation with the batch norm folded in; itself where C's order or bits count."""
         if self.bits or self.in_c_order or self.options.xnor or self.blur is not None:
             return Plain(self, place)
-        bank = self.bank
-        weights, biases = bank.weights, bank.biases
+        bank, shape = self.bank, self.in_shape
+        weights, biases = bank.weights.detach(), bank.biases.detach()
+        alone = place.consumes and not bank.lends
         if self.normalized and bank.normalizer is not None:
-            weights, biases = bank.normalizer.fold(weights, biases)
+            weights, biases = bank.normalizer.fold(weights, biases, in_place=alone)
         padding, stride = [self.padding * self.dilation] * 2, [self.stride_y, self.stride_x]
         geometry = (padding, stride, [self.dilation] * 2, self.groups)
-        return Convolution(weights, biases, geometry, self.activation, place)
+        sides = (shape.height, shape.width) if shape.is_image else (1, 1)
+        operation = Convolution(weights, biases, geometry, self.activation, place, sides)
+        if alone:
+            give_up(bank.weights)
+        return operation
 
     def use_bits(self) -> None:
         """Go on with the weights of now, batch norm folded in; with xnor, with their signs.

@@ -51,6 +51,7 @@ class Lowered:
     def run(self, x: Tensor) -> list[Tensor]:
         """The same for an input as `Place.to` gives it; outputs of any layout and precision."""
         outputs, buffers = {-1: x}, dict[int, Tensor]()
+        del x  # it is freed behind its last reader
         for step in self.steps:
             index, target = step.index, step.target
             if step.written:
@@ -97,6 +98,7 @@ def prepare(
     wanted: Iterable[int] | None = None,
     every_layer: bool = False,
     fused: bool | None = None,
+    consume: bool = False,
 ) -> Lowered:
     """What runs `network` fast, for inference only; the network itself stays as it is.
 
@@ -108,12 +110,15 @@ def prepare(
             None: the heads', or if there are none the last that is no [cost].
         every_layer: give every layer's output, for comparisons: nothing is fused across layers.
         fused: use oneDNN's fused convolutions; None: where they are to be had.
+        consume: the network is not needed any more: the weights of each convolution are freed
+            (and are no numbers) once they are folded and packed, so that they take the memory of
+            one copy.
     """
     here = next((p.device for p in network.parameters()), torch.device("cpu"))
     there = here if device is None else torch.device(device)
     kind = dtype or torch.float32
     can_fuse = there.type == "cpu" and fused is not False and onednn.can_fuse(kind)
-    place = Place(there, kind, can_fuse)
+    place = Place(there, kind, can_fuse, consume)
     numbers = range(len(network))
     if every_layer:
         chosen = list(numbers)

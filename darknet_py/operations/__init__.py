@@ -18,6 +18,8 @@ class Place:
     """Of the arrays and of what flows between layers: float32, bfloat16 or float16."""
     fused: bool
     """Whether oneDNN's fused convolutions may be used (onednn.py)."""
+    consumes: bool = False
+    """Whether layers give up the memory of the arrays they have no more use for."""
 
     def to(self, x: Tensor) -> Tensor:
         """`x` on this device, in this type; images with the channels last in memory."""

@@ -31,6 +31,7 @@ class Convolution(Operation):
         geometry: Geometry,
         activation: Activation,
         place: Place,
+        sides: tuple[int, int],
     ) -> None:
         """Take the arrays of one layer.
 
@@ -40,11 +41,9 @@ class Convolution(Operation):
             geometry: padding, stride, dilation, groups.
             activation: behind it.
             place: where it runs.
+            sides: height and width of the input.
         """
         weights = weights.detach()
-        # oneDNN packs them anyhow
-        weights = weights.to(place.dtype) if place.fused else place.to(weights)
-        self._weights: Tensor | None = weights
         self.biases = place.to(biases.detach())
         self.geometry, self.activation, self.place = geometry, activation, place
         self.joined: Addition | None = None
@@ -52,15 +51,17 @@ class Convolution(Operation):
         self.separate = not place.fused or activation not in ONEDNN
         """Whether the activation runs on its own."""
         self.can_write = self.separate
-        self._packed: dict[int, Tensor] = {}
         self._fused = place.fused
+        self.weights = self._pack(weights, sides) if place.fused else place.to(weights)
 
-    @property
-    def weights(self) -> Tensor:
-        """As they were given, batch norm folded in."""
-        if self._weights is not None:
-            return self._weights
-        return next(iter(self._packed.values())).to_dense()
+    def _pack(self, weights: Tensor, sides: tuple[int, int]) -> Tensor:
+        """In the layout that oneDNN wants for one picture; it suits batches, too."""
+        size = (1, weights.shape[1] * self.geometry[3], *sides)
+        try:
+            return onednn.pack(weights.to(self.place.dtype), self.geometry, size)
+        except RuntimeError:  # it has no such primitive
+            self._fused = False
+            return self.place.to(weights)
 
     def followed_by(self, addition: Operation) -> Operation | None:
         """This one with the sum inside, where oneDNN or the blocks of Mish take it along."""
@@ -83,8 +84,7 @@ class Convolution(Operation):
             try:
                 y = self._call_onednn(x, others)
             except RuntimeError:  # it has no such primitive, as for some of 16 bits
-                self._weights, self._fused = self.place.to(self.weights), False
-                self._packed.clear()
+                self.weights, self._fused = self.place.to(self.weights.to_dense()), False
             else:
                 return self._finish(y, others, out) if self.separate else y
         y = F.conv2d(x, self.weights, self.biases, *self._arguments())
@@ -103,12 +103,7 @@ class Convolution(Operation):
         return stride, padding, dilation, groups
 
     def _call_onednn(self, x: Tensor, others: list[Tensor]) -> Tensor:
-        packed = self._packed.get(len(x))
-        if packed is None:
-            packed = onednn.pack(self.weights, self.geometry, x.shape)
-            self._packed[len(x)] = packed
-            self._weights = None  # the packed ones hold the same
-        shared = (packed, self.biases, *self.geometry)
+        shared = (self.weights, self.biases, *self.geometry)
         y: Tensor
         if self.joined is not None and self.activation is activations.linear:
             y = onednn.WITH_SUM(x, others[0], *shared, *AFTER_SUM[self.joined.activation])
