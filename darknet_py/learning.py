@@ -6,12 +6,14 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from darknet_py.adversarial import Attack
 from darknet_py.allocator import keep_memory
 from darknet_py.augment import AugmentOptions
 from darknet_py.batchnorm import BatchNormalizer
@@ -29,6 +31,7 @@ from darknet_py.network import Network
 from darknet_py.optimizer import Optimizer
 from darknet_py.options import read_options
 from darknet_py.schedule import ScheduleOptions, current_rate, sequence_length
+from darknet_py.twins import is_time_to_part, part_twins
 
 
 @dataclass
@@ -75,6 +78,7 @@ class Learner:
         self.options = read_options(ScheduleOptions, network.sections[0], network.dialect)
         data = read_options(AugmentOptions, network.sections[0], network.dialect)
         self.label_smooth_eps = data.label_smooth_eps
+        self.attack = Attack(network, data, self.options.burn_in, self.options.max_batches)
         self.rejection = LabelRejection(
             self.options.max_batches,
             sigmas=self.options.num_sigmas_reject_badlabels,
@@ -157,6 +161,8 @@ class Learner:
             x = x.contiguous(memory_format=torch.channels_last)
         self.seen += len(x) * self.group.ranks
         self._images += len(x) * self.group.ranks
+        if self.attack.is_due(self.iteration, self.random):
+            x = self.attack(x, labels, self.iteration, partial(self._forward, adversarial=True))
         ends, directions, loss = self._forward(x, labels)
         if not math.isfinite(loss.cost):
             raise TrainError(self._describe(x, loss))
@@ -165,7 +171,9 @@ class Learner:
         self._mini_batch += 1
         return loss
 
-    def _forward(self, x: Tensor, truth: Tensor) -> tuple[list[Tensor], list[Tensor], Loss]:
+    def _forward(
+        self, x: Tensor, truth: Tensor, *, adversarial: bool = False
+    ) -> tuple[list[Tensor], list[Tensor], Loss]:
         outputs: list[Tensor] = []
         step = Step(
             seen=self.seen,
@@ -178,6 +186,7 @@ class Learner:
             max_batches=self.options.max_batches,
             burn_in=self.options.burn_in,
             label_smooth_eps=self.label_smooth_eps,
+            adversarial=adversarial,
             rejection=self.rejection,
         )
         stop, ends, directions = self._find_stop(), [], []
@@ -201,7 +210,8 @@ class Learner:
             if layer.overwrites and layer.sources[0] >= 0:
                 outputs[layer.sources[0]] = outputs[layer.sources[0]].detach()
             for source in layer.sources:
-                if source >= 0 and self._last_reader[source] <= index and self._may_go(source):
+                looked_at = isinstance(self.layers[source], Head)  # by later losses
+                if source >= 0 and self._last_reader[source] <= index and not looked_at:
                     outputs[source] = freed
         return ends, directions, self._sum_up()
 
@@ -231,10 +241,6 @@ class Learner:
     def _autocast(self) -> torch.autocast | nullcontext[None]:
         return torch.autocast(self.device.type, torch.bfloat16) if self.amp else nullcontext()
 
-    def _may_go(self, index: int) -> bool:
-        """Whether no later loss looks at this output."""
-        return not isinstance(self.layers[index], Head)
-
     def _sum_up(self) -> Loss:
         costs = [float(delta.cost) for delta in self.deltas.values()]
         if not costs:
@@ -252,7 +258,11 @@ class Learner:
         length = sequence_length(self.options, self.subdivisions, self.iteration)
         self.optimizer.update(rate, self._images * length, self.iteration, self.options.loss_scale)
         self.average.follow(self.iteration)
+        if is_time_to_part(self.options, self.iteration):
+            part_twins(self.network, self.random)
         self._mini_batch = self._images = 0
+        if self.options.dynamic_minibatch:  # the cfg's images count (C: detector.c)
+            self.seen = self.iteration * self.batch * self.subdivisions
         self.network.seen = self.seen
         return rate
 

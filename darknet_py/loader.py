@@ -52,6 +52,7 @@ class Loader:
         subdivisions: int | None = None,
         share: tuple[int, int] = (0, 1),
         size_of: Callable[[int], Size | None] | None = None,
+        images_of: Callable[[Size, int], int] | None = None,
         workers: int = 1,
         processes: bool = False,
         ahead: int | None = None,
@@ -66,6 +67,7 @@ class Loader:
             share: (rank, ranks): of each mini-batch this one's part, for training in several
                 processes.
             size_of: the images' (height, width) in an iteration; None: as in the cfg.
+            images_of: the rows of a mini-batch at a size, where the cfg's are so many.
             workers: how many make batches; 0: the caller's thread does, when it asks.
             processes: whether the workers are processes instead of threads.
             ahead: how many batches are made ahead (workers + 1).
@@ -86,6 +88,7 @@ class Loader:
                 f"subdivisions" + f" of {ranks} processes" * (ranks > 1)
             )
         self._size_of = size_of or (lambda iteration: None)
+        self._images_of = images_of or (lambda size, images: images)
         self._ahead = max(ahead or workers + 1, 1)
         self._under_way: deque[Future[Batch | _Sent]] = deque()
         self._tasks = self._plan(iterations, rank, ranks)
@@ -94,9 +97,11 @@ class Loader:
 
     def _plan(self, iterations: Iterable[int], rank: int, ranks: int) -> Iterator[_Task]:
         for iteration in iterations:
-            size = self._size_of(iteration)
+            size, images = self._size_of(iteration), self.images
+            if size is not None:
+                images = self._images_of(size, images)
             for subdivision in range(self.subdivisions):
-                yield iteration, subdivision * ranks + rank, size, self.images
+                yield iteration, subdivision * ranks + rank, size, images
 
     def _start(self, workers: int, processes: bool) -> Executor | None:
         if workers < 1:

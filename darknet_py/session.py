@@ -104,6 +104,7 @@ class Session:
             range(start, end or 1 << 62),
             share=learner.group.share,
             size_of=sizes,
+            images_of=sizes.images,
             workers=self.workers,
             processes=self.processes,
         ) as loader:

@@ -122,3 +122,28 @@ def test_nan_names_the_first_bad_layer():
     with pytest.raises(TrainError) as error:
         learner.learn(ramp(2, 2, 4, 5), truth(2))
     assert str(error.value) == "the loss is nan: weights of layer 1 [connected] is not finite"
+
+
+@pytest.mark.parametrize("dialect, learns", [("pjreddie", False), ("alexeyab", True)])
+def test_a_batchnorm_layer_learns_in_alexeyab_alone(dialect, learns):
+    """C: pjreddie's [batchnorm] has no update function."""
+    body = "[batchnorm]\n[connected]\noutput=3\nactivation=linear\n[softmax]\n"
+    network = build(body, (2, 4, 5), dialect)
+    learner = Learner(network)
+    scales, rolling = (x.clone() for x in list(network[0].normalizer.state_dict().values())[:2])
+    learner.learn(ramp(2, 2, 4, 5), truth(2))
+    learner.optimizer.update(0.1, 2, 1)
+    assert torch.equal(network[0].normalizer.scales, scales) != learns
+    assert not torch.equal(network[0].normalizer.rolling_mean, rolling)
+
+
+def test_of_larger_mini_batches_the_cfgs_images_count():
+    learner = configure(small(dialect="alexeyab"), dynamic_minibatch=True)
+    learner.learn(ramp(5, 2, 4, 5), truth(5))
+    learner.update()
+    assert learner.seen == learner.network.seen == learner.batch * learner.subdivisions
+    learner.options = replace(learner.options, dynamic_minibatch=False)
+    before = learner.seen
+    learner.learn(ramp(5, 2, 4, 5), truth(5))
+    learner.update()
+    assert learner.seen == before + 5

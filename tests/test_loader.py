@@ -85,3 +85,18 @@ def test_bad_labels_are_told_here(tmp_path, processes):
     with pytest.warns(DarknetWarning, match=r"b\.txt:1: class 8 is not one of 0 to 2; skipped"):
         loaded(data, range(4), workers=2, processes=processes)
     assert len((tmp_path / "bad.list").read_text().splitlines()) == 1
+
+
+def test_mini_batches_of_another_size_may_be_of_another_number_of_rows(data):
+    sizes = {5: None, 6: (32, 32), 7: (64, 96)}
+    asked = []
+
+    def rows(size, images):
+        asked.append((size, images))
+        return 3 if size == (32, 32) else 1
+
+    batches = loaded(data, size_of=sizes.get, images_of=rows, workers=0)
+    usual = data.form.images
+    assert [len(batch.inputs) for batch in batches] == [usual, usual, 3, 3, 1, 1]
+    assert asked == [((32, 32), usual), ((64, 96), usual)]
+    assert batches[2].paths + batches[3].paths == data.batch(6, 0, (32, 32), 6).paths

@@ -1,5 +1,7 @@
 """The training loop: C's averages, smaller mini-batches when memory runs out, named images."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from helpers import build, ramp
@@ -80,3 +82,16 @@ def test_sizes_change_every_ten_iterations(dialect):
     else:
         assert found[0] == (608, 608)
         assert all(h % 32 == 0 for h, _ in found)
+
+
+def test_small_pictures_come_in_larger_mini_batches():
+    """C: detector.c, `(int)(dim_b * 0.8)` where that is more than the cfg's."""
+    body = "[convolutional]\nfilters=18\nsize=1\nactivation=linear\n[yolo]\nclasses=1\nnum=3\n"
+    body += "anchors=1,2,3,4,5,6\nmask=0,1,2\nrandom=1\n"
+    sizes = MultiScale(build(body, (3, 416, 416), "alexeyab"))
+    assert sizes.images((320, 320), 16) == 16
+    sizes.options = replace(sizes.options, dynamic_minibatch=True)
+    assert sizes.largest == (608, 608)
+    assert sizes.images((608, 608), 16) == 16
+    assert sizes.images((320, 320), 16) == int(16 * 608 * 608 // (320 * 320) * 0.8) == 45
+    assert sizes.images((576, 576), 16) == 17  # four fifths of it would be fewer

@@ -67,3 +67,39 @@ def test_a_variance_just_below_0_is_0(dialect):
         assert torch.equal(a, b)
     for a, b in zip(*(n.normalizer.at_epsilon(1e-5) for n in layers), strict=True):
         assert_close(a, b)
+
+
+@pytest.mark.parametrize("dialect", ["pjreddie", "alexeyab"])
+@pytest.mark.parametrize("in_c_order", [False, True])
+def test_training_normalises_by_the_mini_batch(dialect, in_c_order):
+    """blas.c:normalize_cpu and normalize_delta_cpu; AlexeyAB's as cuDNN."""
+    network = build("[batchnorm]", dialect=dialect).train()
+    normalizer = network[0].normalizer
+    normalizer.in_c_order = in_c_order
+    rolling = normalizer.rolling_variance.double().clone()
+    x, delta = ramp(2, 3, 5, 7).requires_grad_(), ramp(2, 3, 5, 7, start=0.3)
+    out = network(x)[0]
+    out.backward(delta)
+
+    def by_channel(array):
+        return array.double().view(1, -1, 1, 1)
+
+    values, count, dims = x.detach().double(), 2 * 5 * 7, (0, 2, 3)
+    mean = values.mean(dims, keepdim=True)
+    sample = dialect == "pjreddie"
+    variance = ((values - mean) ** 2).sum(dims, keepdim=True) / (count - sample)
+    deviation = variance.sqrt() + 1e-6 if sample else (variance + 1e-5).sqrt()
+    scales = by_channel(normalizer.scales.detach())
+    biases = by_channel(network[0].biases.detach()) if network[0].biases is not None else 0
+    normalized = (values - mean) / deviation
+    assert_close(out.detach(), (normalized * scales + biases).float())
+    # What PyTorch keeps divides by N - 1, as what cuDNN keeps; AlexeyAB's loops by N.
+    kept = variance if sample or in_c_order else variance * count / (count - 1)
+    assert_close(normalizer.rolling_variance, (0.99 * rolling + 0.01 * kept.flatten()).float())
+    assert_close(normalizer.scales.grad, (delta * normalized).sum(dims).float())
+    inside = (variance + 1e-5).sqrt()
+    scaled = delta.double() * scales
+    of_mean = -scaled.sum(dims, keepdim=True) / inside
+    of_variance = -0.5 * (scaled * (values - mean)).sum(dims, keepdim=True) / inside**3
+    expected = scaled / inside + of_variance * 2 * (values - mean) / count + of_mean / count
+    assert_close(x.grad, expected.float())

@@ -134,3 +134,44 @@ def test_pjreddie_does_not_read_hidden():
     with pytest.warns(DarknetWarning, match=message):
         network = build("[rnn]\noutput=4\nhidden=3", shape=(6,), dialect="pjreddie")
     assert network[0].hidden == 4
+
+
+@pytest.mark.parametrize("dialect, key", [("pjreddie", ""), ("alexeyab", "hidden=4\n")])
+def test_the_state_between_mini_batches_is_the_forks_own(dialect, key):
+    """While training AlexeyAB's starts each mini-batch from zero; answering, both remember."""
+    body = "[rnn]\noutput=4\nactivation=leaky\n" + key
+    network, x = build(body, shape=(6,), dialect=dialect), ramp(2, 6)
+    network.train()
+    first, second = network(x)[0].detach(), network(x)[0].detach()
+    assert torch.equal(first, second) == (dialect == "alexeyab")
+    network.eval()
+    network.reset_state()
+    with torch.no_grad():
+        first, second = network(x)[0], network(x)[0]
+    assert not torch.equal(first, second)
+
+
+@pytest.mark.parametrize("dialect, key", [("pjreddie", ""), ("alexeyab", "hidden=4\n")])
+def test_the_input_learns_from_the_forks_own_gradient(dialect, key):
+    """pjreddie's from the one below the activation of the state's part."""
+    network = build("[rnn]\noutput=4\nactivation=leaky\n" + key, shape=(6,), dialect=dialect)
+    network.train()
+    layer = network[0]
+    network(ramp(3, 6))[0].sum().backward()
+    a = {name: tensor.detach().double() for name, tensor in layer.arrays()}
+    x, zero = ramp(3, 6).double(), torch.zeros(3, 4, dtype=torch.float64)
+
+    def part(name, values):
+        return values @ a[f"{name}.weights"].T + a[f"{name}.biases"]
+
+    def slope(values):
+        return torch.where(values > 0, 1.0, 0.1).double()
+
+    below, own = part("input_layer", x), part("self_layer", zero)
+    state = below * slope(below) + own * slope(own)
+    above = slope(part("output_layer", state)) @ a["output_layer.weights"]
+    if dialect == "pjreddie":
+        above = above * slope(own)
+    expected = (above * slope(below)).sum(0)
+    found = dict(layer.arrays())["input_layer.biases"].grad
+    assert_close(found, expected.float())
