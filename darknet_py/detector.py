@@ -136,7 +136,8 @@ class Detector(Finder):
             half: see `Detector`.
             backend: what runs the network: "torch"; "onnxruntime" or "openvino", for which it is
                 converted once and kept (docs/backends.md); or "auto", the fastest of them here.
-            int8: compute convolutions with 8 bits, by OpenVINO.
+            int8: compute convolutions with 8 bits, by "openvino" (the default then) or
+                "onnxruntime".
             calibration: the folder of pictures that `int8` finds its ranges on.
 
         Returns:

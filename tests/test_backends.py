@@ -253,11 +253,34 @@ def test_half_and_int8_tell_what_they_cost(files, capsys):
     assert "  the same best class: " in capsys.readouterr().out
 
 
+@needs_onnxruntime
+@pytest.mark.filterwarnings("ignore")  # onnxruntime's tools
+def test_onnxruntime_computes_with_8_bits(files, capsys):
+    line = "classify score.cfg score.weights -backend onnxruntime -int8 -calibration pictures -accuracy pictures"
+    assert main([*line.split(), "pictures/1.png"]) == 0
+    out, err = capsys.readouterr()
+    assert "Converting score.weights for onnxruntime, once ..." in err
+    assert "8 bits against 32 on 4 pictures: the same best class for " in err
+    assert out.startswith("Accuracy against torch in 32 bits, 4 images:")
+    (path,) = (files / "cache/converted").glob("*/model.onnx")
+    assert b"DequantizeLinear" in path.read_bytes()
+    found = Detector.load(
+        "find.cfg", "find.weights", backend="onnxruntime", int8=True, calibration="pictures"
+    )
+    assert found.metadata.precision == "int8"
+    assert len(found.detect(["pictures/1.png", "pictures/2.png"])) == 2
+
+
 @pytest.mark.parametrize(
     "flags, message",
     [
         ("-int8", "int8 needs a folder of pictures to calibrate on: -calibration FOLDER"),
         ("-calibration pictures", "-calibration is for -int8"),
+        ("-backend torch -int8 -calibration .", "int8 needs the backend openvino or onnxruntime"),
+        (
+            "-backend onnxruntime -int8 -calibration .",
+            ".: this folder holds no pictures (.bmp .jpeg .jpg .png .tif .tiff .webp)",
+        ),
         (
             "-backend onnxruntime -half",
             "half: onnxruntime has no 16 bits here: take openvino or torch",

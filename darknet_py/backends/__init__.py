@@ -113,7 +113,7 @@ def open_scorer(
 
 def _refuse_int8(source: Source) -> None:
     if source.int8:
-        raise DarknetError("int8 needs the backend openvino")
+        raise DarknetError("int8 needs the backend openvino or onnxruntime")
 
 
 __all__ = ["BACKENDS", "Source", "open_finder", "open_scorer"]

@@ -98,7 +98,7 @@ CONVERT = Command(
         Flag("nms", "with -head nms: the largest overlap (default: 0.45)", float, 0.45),
         Flag("dynamic-size", "onnx: leave height and width open"),
         Flag("half", "16 bit floats", also=("fp16",)),
-        Flag("int8", "openvino: 8 bit integers; needs -calibration"),
+        Flag("int8", "onnx and openvino: 8 bit integers; needs -calibration"),
         Flag("calibration", "the folder of pictures for -int8", file_name),
         Flag("keep-batchnorm", "onnx: do not fold batch norm, so that it can go back to Darknet"),
         Flag("standalone", "torch: the network as a Python file of its own, too"),

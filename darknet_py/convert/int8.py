@@ -1,4 +1,4 @@
-"""8 bit integers for OpenVINO: calibration on pictures, and what is lost by it."""
+"""8 bit integers: calibration on pictures, OpenVINO's quantization, and what is lost by it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from darknet_py.accuracy import match
 from darknet_py.convert.extras import extra
 from darknet_py.errors import DarknetError
 from darknet_py.pictures import fit_picture, read_picture
-from darknet_py.runtime.openvino import OpenVinoModel
+from darknet_py.runtime import open_model
+from darknet_py.runtime.model import Model
 from darknet_py.shape import Shape
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def report_loss(
     original: Path, quantized: Path, pictures: Sequence[Path], report: Callable[[str], None]
 ) -> None:
     """Run both models on `pictures` and tell how far the second is from the first."""
-    models = [OpenVinoModel(str(path)) for path in (original, quantized)]
+    models = [open_model(str(path)) for path in (original, quantized)]
     metadata = models[0].metadata
     where = f"8 bits against 32 on {len(pictures)} pictures"
     if metadata.head != "nms":
@@ -120,7 +121,7 @@ def report_loss(
         report(f"{where}: {_compare_classes(models, pictures)}")
 
 
-def _compare_objects(models: Sequence[OpenVinoModel], pictures: Sequence[Path]) -> str:
+def _compare_objects(models: Sequence[Model], pictures: Sequence[Path]) -> str:
     from darknet_py.runtime.detector import ModelDetector
 
     first, second = (ModelDetector(model) for model in models)
@@ -140,7 +141,7 @@ def _compare_objects(models: Sequence[OpenVinoModel], pictures: Sequence[Path]) 
     )
 
 
-def _compare_classes(models: Sequence[OpenVinoModel], pictures: Sequence[Path]) -> str:
+def _compare_classes(models: Sequence[Model], pictures: Sequence[Path]) -> str:
     from darknet_py.runtime.classifier import ModelClassifier
 
     a, b = (ModelClassifier(model).predict(pictures) for model in models)

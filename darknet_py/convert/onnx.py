@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import tempfile
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,11 +32,14 @@ LARGEST = 2**31 - 2**24
 
 
 def write(network: Network, metadata: Metadata, path: Path, options: Options) -> None:
-    """Write `network` as ONNX.
+    """Write `network` as ONNX; with `int8` as one whose convolutions compute with 8 bits.
 
     Raises:
-        DarknetError: the network holds what ONNX cannot.
+        DarknetError: the network holds what ONNX cannot, or there are no pictures to calibrate on.
     """
+    if options.int8:
+        _write_int8(network, metadata, path, options)
+        return
     extra("onnx")
     extra("onnxscript", "onnx")
     ir = extra("onnx_ir", "onnx")
@@ -56,6 +61,22 @@ def write(network: Network, metadata: Metadata, path: Path, options: Options) ->
         ir.save(model, path, external_data=f"{path.name}.data")
     else:
         ir.save(model, path)
+
+
+def _write_int8(network: Network, metadata: Metadata, path: Path, options: Options) -> None:
+    from darknet_py.convert.int8 import check, find_pictures, report_loss
+    from darknet_py.convert.int8_onnx import quantize
+
+    if options.half:
+        raise DarknetError(f"{path.name}: half and int8 exclude each other")
+    check(metadata)
+    pictures = find_pictures(options.calibration)
+    with tempfile.TemporaryDirectory() as folder:
+        original = Path(folder) / "model.onnx"
+        plain = replace(options, int8=False)
+        write(network, replace(metadata, precision="fp32"), original, plain)
+        quantize(original, path, metadata, pictures)
+        report_loss(original, path, pictures, options.report)
 
 
 def export(program: Program, metadata: Metadata, options: Options) -> Any:

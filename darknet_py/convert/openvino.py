@@ -38,7 +38,7 @@ def write(network: Network, metadata: Metadata, path: Path, options: Options) ->
         pictures = find_pictures(options.calibration)
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "model.onnx"
-        to_onnx.write(network, metadata, source, replace(options, half=False))
+        to_onnx.write(network, metadata, source, replace(options, half=False, int8=False))
         model = ov.Core().read_model(source)
         if options.int8:
             original = Path(folder) / "model.xml"
