@@ -256,7 +256,8 @@ def test_half_and_int8_tell_what_they_cost(files, capsys):
 @needs_onnxruntime
 @pytest.mark.filterwarnings("ignore")  # onnxruntime's tools
 def test_onnxruntime_computes_with_8_bits(files, capsys):
-    line = "classify score.cfg score.weights -backend onnxruntime -int8 -calibration pictures -accuracy pictures"
+    line = "classify score.cfg score.weights -backend onnxruntime -int8"
+    line += " -calibration pictures -accuracy pictures"
     assert main([*line.split(), "pictures/1.png"]) == 0
     out, err = capsys.readouterr()
     assert "Converting score.weights for onnxruntime, once ..." in err
