@@ -9,6 +9,7 @@ from darknet_py.activations import ACTIVATIONS
 from darknet_py.errors import DarknetError
 from darknet_py.inputs import run_batch
 from darknet_py.lower import prepare
+from darknet_py.lower.segments import Segment
 from darknet_py.operations import onednn
 from darknet_py.operations.activation import mish
 from darknet_py.operations.addition import Addition
@@ -26,7 +27,7 @@ def check(network, x, **options):
     with torch.inference_mode():
         expected = network(x)
     lowered = prepare(network, **options)
-    for _ in range(2):
+    for _ in range(4):  # step by step at first, then compiled
         outputs = lowered(x)
         assert len(outputs) == len(lowered.wanted)
         for index, output in zip(lowered.wanted, outputs, strict=True):
@@ -56,7 +57,7 @@ def test_a_sum_behind_a_convolution(first, last, fuse):
     lowered = check(network, ramp(2, 3, 5, 7), fused=fuse)
     joined = first == "mish" and last == "linear"
     if fuse is None and onednn.can_fuse(torch.float32):
-        joined = joined or (first == "linear" and last in ("linear", "relu"))
+        joined = joined or (first in ("linear", "leaky") and last != "mish")
     assert len(lowered.steps) == (2 if joined else 3)
 
 
@@ -182,6 +183,52 @@ def test_a_primitive_that_is_missing_falls_back(monkeypatch):
     assert_close(lowered(ramp(3, 3, 5, 7))[0][:1], expected[:1])
 
 
+ROUTES = CONV.format(4, 3, 2, "leaky") + CONV.format(6, 1, 1, "swish")
+ROUTES += "[upsample]\nstride=2\n[upsample]\nstride=2\n[route]\nlayers=-1,-2\n"
+
+
+@fused
+def test_steps_are_compiled_together():
+    body = ROUTES.replace("-1,-2", "-1,-1") + CONV.format(3, 1, 1, "mish") + "[avgpool]\n"
+    lowered = check(build(body, (3, 8, 12)), ramp(2, 3, 8, 12))
+    first, mish, last = lowered._divided[2, torch.get_num_threads()]
+    assert [step.index for step in first.steps] == [0, 1, 2, 3, 4]
+    assert (first.sources, first.results, first.freed) == ([-1], [4], (-1,))
+    assert mish.index == 5 and [step.index for step in last.steps] == [6]
+    assert not torch.jit.onednn_fusion_enabled()
+
+
+@fused
+def test_what_is_written_side_by_side_is_not_torn():
+    body = CONV.format(4, 3, 1, "leaky") + "[upsample]\nstride=2\n"
+    body += "[route]\nlayers=-2\n" + CONV.format(5, 1, 1, "mish") + "[upsample]\nstride=2\n"
+    body += "[route]\nlayers=-1,-4\n" + CONV.format(3, 1, 1, "leaky")
+    lowered = check(build(body, (3, 8, 12)), ramp(2, 3, 8, 12))
+    divided = lowered._divided[2, torch.get_num_threads()]
+    assert [isinstance(step, Segment) for step in divided] == [True, *[False] * 4, True]
+
+
+@fused
+@pytest.mark.parametrize("name", ["trace", "onednn_fusion_enabled"])
+def test_steps_that_cannot_be_compiled_run_one_by_one(monkeypatch, name):
+    def refuse(*arguments, **options):
+        calls.append(arguments)
+        raise RuntimeError("no longer supported")
+
+    calls = []
+    monkeypatch.setattr(torch.jit, name, refuse)
+    check(build(ROUTES, (3, 8, 12)), ramp(2, 3, 8, 12))
+    assert len(calls) == 1
+    monkeypatch.undo()
+    assert not torch.jit.onednn_fusion_enabled()
+
+
+@fused
+def test_wrong_results_are_refused(monkeypatch):
+    monkeypatch.setattr(torch.jit, "trace", lambda f, *_, **__: lambda *x: (f(*x)[0] + 1,))
+    check(build(ROUTES, (3, 8, 12)), ramp(2, 3, 8, 12))
+
+
 def test_torch_without_these_operations(monkeypatch):
     onednn.can_fuse.cache_clear()
     monkeypatch.setattr(torch._C, "_has_mkldnn", False)
@@ -212,7 +259,7 @@ def test_operations_know_what_they_cannot_join():
     network = build(CONV.format(4, 3, 1, "leaky"))
     (step,) = prepare(network).steps
     assert isinstance(step.operation, Convolution)
-    assert step.operation.followed_by(Addition(ACTIVATIONS["linear"])) is None
+    assert step.operation.followed_by(Addition(ACTIVATIONS["mish"])) is None
 
 
 @pytest.mark.slow

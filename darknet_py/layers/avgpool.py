@@ -42,7 +42,7 @@ class AvgPool(Layer):
 
     def lower(self, place: Place) -> Operation:
         """Itself, on any layout and precision."""
-        return Plain(self, place, direct=True, fresh=True)
+        return Plain(self, place, direct=True, fresh=True, traceable=True)
 
     def row(self) -> str:
         """As avgpool_layer.c:make_avgpool_layer prints it."""

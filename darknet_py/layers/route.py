@@ -76,7 +76,7 @@ class Route(Layer):
         if len(self.sources) == 1 and self.groups == 1:
             return Identity()
         if len(self.sources) == 1 or self.groups > 1 or not self.out_shape.is_image:
-            return Plain(self, place, direct=True)
+            return Plain(self, place, direct=True, traceable=True)
         return Concatenation(place)
 
     def row(self) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -12,8 +13,12 @@ from darknet_py.errors import DarknetError
 from darknet_py.layers import Layer
 from darknet_py.lower.graphs import Graphed, Runner
 from darknet_py.lower.plan import Step, plan
+from darknet_py.lower.segments import Segment, divide
 from darknet_py.network import Network
 from darknet_py.operations import Place, Plain, Slot, onednn
+
+PATIENCE = 3
+"""The run of a batch size in which its segments are compiled, which takes up to two seconds."""
 
 
 class Lowered:
@@ -26,6 +31,8 @@ class Lowered:
     def __init__(self, network: Network, steps: list[Step], wanted: list[int], place: Place):
         self.steps, self.wanted, self.place = steps, wanted, place
         self.image = network.image
+        self._runs: Counter[tuple[int, int]] = Counter()
+        self._divided: dict[tuple[int, int], list[Step | Segment]] = {}
         self._run: Runner = self.run
         if place.device.type == "cuda" and not self._remembers():
             self._run = Graphed(self.run)
@@ -50,25 +57,38 @@ class Lowered:
 
     def run(self, x: Tensor) -> list[Tensor]:
         """The same for an input as `Place.to` gives it; outputs of any layout and precision."""
+        steps: Sequence[Step | Segment] = self.steps
+        if self.place.fused:
+            key = (len(x), torch.get_num_threads())
+            self._runs[key] += 1
+            if self._runs[key] >= PATIENCE and key not in self._divided:
+                self._divided[key] = divide(self.steps)
+            steps = self._divided.get(key, steps)
         outputs, buffers = {-1: x}, dict[int, Tensor]()
         del x  # it is freed behind its last reader
-        for step in self.steps:
-            index, target = step.index, step.target
-            if step.written:
-                y = buffers.pop(index)
-                for part in step.parts:
-                    y[:, part.start : part.end].copy_(outputs[part.source])
-                outputs[index] = y
-            elif target is not None:
-                slot = Slot(
-                    buffers, target.index, target.channels, target.start, target.end, self.place
-                )
-                outputs[index] = step.operation(*[outputs[i] for i in step.sources], out=slot)
-            else:
-                outputs[index] = step.operation(*[outputs[i] for i in step.sources])
-            for dead in step.freed:
-                del outputs[dead]
+        for step in steps:
+            if isinstance(step, Segment) and step.run(outputs):
+                continue
+            for single in step.steps if isinstance(step, Segment) else (step,):
+                self._execute(single, outputs, buffers)
         return [outputs[i] for i in self.wanted]
+
+    def _execute(self, step: Step, outputs: dict[int, Tensor], buffers: dict[int, Tensor]) -> None:
+        index, target = step.index, step.target
+        if step.written:
+            y = buffers.pop(index)
+            for part in step.parts:
+                y[:, part.start : part.end].copy_(outputs[part.source])
+            outputs[index] = y
+        elif target is not None:
+            slot = Slot(
+                buffers, target.index, target.channels, target.start, target.end, self.place
+            )
+            outputs[index] = step.operation(*[outputs[i] for i in step.sources], out=slot)
+        else:
+            outputs[index] = step.operation(*[outputs[i] for i in step.sources])
+        for dead in step.freed:
+            del outputs[dead]
 
     def compile(self, mode: str = "max-autotune") -> None:
         """Have torch compile the whole as it runs first, for a GPU above all.

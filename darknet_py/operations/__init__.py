@@ -72,9 +72,18 @@ class Operation:
     """Whether the call takes `out=`: where to write the output, perhaps a part of some channels."""
     reuse: int | None = None
     """The input whose memory the output may take: nobody reads it any more."""
+    traceable = False
+    """Whether there is `plain`."""
 
     def __call__(self, *inputs: Tensor, out: Slot | None = None) -> Tensor:
         """The output."""
+        raise NotImplementedError(type(self).__name__)
+
+    def plain(self, *inputs: Tensor) -> Tensor:
+        """The output by functions that oneDNN Graph knows and fuses itself, nothing in place.
+
+        Its branches depend on sizes alone: lower/segments.py records what it does.
+        """
         raise NotImplementedError(type(self).__name__)
 
     def followed_by(self, addition: Operation) -> Operation | None:
@@ -93,9 +102,16 @@ class Plain(Operation):
     """
 
     def __init__(
-        self, layer: nn.Module, place: Place, *, direct: bool = False, fresh: bool = False
+        self,
+        layer: nn.Module,
+        place: Place,
+        *,
+        direct: bool = False,
+        fresh: bool = False,
+        traceable: bool = False,
     ) -> None:
         self.layer, self.place, self.direct, self.fresh = layer, place, direct, fresh
+        self.traceable = traceable
 
     def __call__(self, *inputs: Tensor, out: Slot | None = None) -> Tensor:
         """The layer's output."""
@@ -103,6 +119,10 @@ class Plain(Operation):
             inputs = tuple(x.to(torch.float32).contiguous() for x in inputs)
         y: Tensor = self.layer(*inputs)
         return y
+
+    def plain(self, *inputs: Tensor) -> Tensor:
+        """The same."""
+        return self(*inputs)
 
 
 class Owned(Operation):

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from darknet_py import activations
 from darknet_py.activations import Activation
 from darknet_py.operations import Operation, Slot
-from darknet_py.operations.activation import activate
+from darknet_py.operations.activation import ONEDNN, activate
 
 
 class Addition(Operation):
@@ -20,6 +20,7 @@ class Addition(Operation):
 
     def __init__(self, activation: Activation) -> None:
         self.activation = activation
+        self.traceable = activation in ONEDNN
 
     def __call__(self, *inputs: Tensor, out: Slot | None = None) -> Tensor:
         """Add and activate."""
@@ -29,6 +30,11 @@ class Addition(Operation):
         kept, added = (b, a) if self.reuse == 1 else (a, b)
         y = kept + added if self.reuse is None else kept.add_(added)
         return activate(self.activation, y, None if out is None else out.like(y))
+
+    def plain(self, *inputs: Tensor) -> Tensor:
+        """The same, in memory of its own."""
+        a, b = inputs
+        return self.activation(a + b)
 
 
 class PartialAddition(Operation):
@@ -65,6 +71,7 @@ class Product(Operation):
 
     def __init__(self, activation: Activation) -> None:
         self.activation = activation
+        self.traceable = activation in ONEDNN
 
     def __call__(self, *inputs: Tensor, out: Slot | None = None) -> Tensor:
         """Multiply and activate."""
@@ -73,6 +80,11 @@ class Product(Operation):
             return torch.mul(b, a, out=out.like(b))
         y = b.mul_(a) if self.reuse == 1 else b * a
         return activate(self.activation, y, None if out is None else out.like(y))
+
+    def plain(self, *inputs: Tensor) -> Tensor:
+        """The same, in memory of its own."""
+        a, b = (x if x.dim() == 4 else x[:, :, None, None] for x in inputs)
+        return self.activation(b * a)
 
 
 class Activated(Operation):

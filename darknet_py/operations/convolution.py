@@ -11,6 +11,9 @@ from darknet_py.operations import Operation, Place, Slot, onednn
 from darknet_py.operations.activation import AFTER_SUM, ONEDNN, activate, mish
 from darknet_py.operations.addition import Addition
 
+SMALL = 1 << 18
+"""Weights of a convolution that is traced, at most: what is compiled holds them once more."""
+
 Geometry = tuple[list[int], list[int], list[int], int]
 """Padding, stride, dilation (vertical and horizontal each), groups."""
 
@@ -52,11 +55,12 @@ class Convolution(Operation):
         """Whether the activation runs on its own."""
         self.can_write = self.separate
         self._fused = place.fused
-        self.weights = self._pack(weights, sides) if place.fused else place.to(weights)
+        self.weights = self._pack(weights, *sides) if place.fused else place.to(weights)
+        self.traceable = self._fused and not self.separate and weights.numel() <= SMALL
 
-    def _pack(self, weights: Tensor, sides: tuple[int, int]) -> Tensor:
+    def _pack(self, weights: Tensor, height: int, width: int) -> Tensor:
         """In the layout that oneDNN wants for one picture; it suits batches, too."""
-        size = (1, weights.shape[1] * self.geometry[3], *sides)
+        size = (1, weights.shape[1] * self.geometry[3], height, width)
         try:
             return onednn.pack(weights.to(self.place.dtype), self.geometry, size)
         except RuntimeError:  # it has no such primitive
@@ -67,46 +71,66 @@ class Convolution(Operation):
         """This one with the sum inside, where oneDNN or the blocks of Mish take it along."""
         if not isinstance(addition, Addition) or self.joined is not None:
             return None
-        linear, last = self.activation is activations.linear, addition.activation
-        fusible = self.place.fused and linear and last in AFTER_SUM
-        blocks = self.activation is activations.mish and last is activations.linear
-        if not fusible and not blocks:
+        first, last = self.activation, addition.activation
+        if self.separate:
+            fusible = first is activations.mish and last is activations.linear
+        else:
+            fusible = first is activations.linear and last in AFTER_SUM
+            fusible = fusible or (self.traceable and last in ONEDNN)
+        if not fusible:
             return None
         self.joined = addition
         return self
 
     def __call__(self, *inputs: Tensor, out: Slot | None = None) -> Tensor:
         """Convolve, activate, add."""
-        x, *others = (i if i.dtype == self.place.dtype else self.place.to(i) for i in inputs)
-        if x.dim() != 4:
-            x = x[:, :, None, None]
+        x, *others = self._take(inputs)
         if self._fused:
             try:
                 y = self._call_onednn(x, others)
             except RuntimeError:  # it has no such primitive, as for some of 16 bits
-                self.weights, self._fused = self.place.to(self.weights.to_dense()), False
+                self.weights, self._fused = self._dense(), False
             else:
                 return self._finish(y, others, out) if self.separate else y
-        y = F.conv2d(x, self.weights, self.biases, *self._arguments())
-        if self.joined is not None and self.activation is activations.linear:
-            return activate(self.joined.activation, y.add_(others[0]))
-        return self._finish(y, others, out)
+        return self._finish(self._convolve(x), others, out)
+
+    def plain(self, *inputs: Tensor) -> Tensor:
+        """The same by the plain convolution and activations."""
+        x, *others = self._take(inputs)
+        self.weights = self._dense()
+        y = self.activation(self._convolve(x))
+        return y if self.joined is None else self.joined.plain(y, *others)
+
+    def _take(self, inputs: tuple[Tensor, ...]) -> list[Tensor]:
+        x, *others = (i if i.dtype == self.place.dtype else self.place.to(i) for i in inputs)
+        return [x if x.dim() == 4 else x[:, :, None, None], *others]
+
+    def _convolve(self, x: Tensor) -> Tensor:
+        padding, stride, dilation, groups = self.geometry
+        return F.conv2d(x, self.weights, self.biases, stride, padding, dilation, groups)
+
+    def _dense(self) -> Tensor:
+        return self.place.to(self.weights.to_dense()) if self.weights.is_mkldnn else self.weights
 
     def _finish(self, y: Tensor, others: list[Tensor], out: Slot | None) -> Tensor:
+        """What stands behind the convolution."""
         target = None if out is None else out.like(y)
-        if self.joined is not None:
+        if self.joined is None:
+            return activate(self.activation, y, target)
+        if self.activation is activations.mish:
             return mish(y, target, others[0])
-        return activate(self.activation, y, target)
-
-    def _arguments(self) -> tuple[list[int], list[int], list[int], int]:
-        padding, stride, dilation, groups = self.geometry
-        return stride, padding, dilation, groups
+        return activate(self.joined.activation, activate(self.activation, y).add_(others[0]))
 
     def _call_onednn(self, x: Tensor, others: list[Tensor]) -> Tensor:
-        shared = (self.weights, self.biases, *self.geometry)
+        if not self.weights.is_mkldnn:  # `plain` has unpacked them
+            self.weights = self._pack(self.weights, x.shape[2], x.shape[3])
+        shared, joined = (self.weights, self.biases, *self.geometry), self.joined
+        linear = self.activation is activations.linear
         y: Tensor
-        if self.joined is not None and self.activation is activations.linear:
-            y = onednn.WITH_SUM(x, others[0], *shared, *AFTER_SUM[self.joined.activation])
-        else:
-            y = onednn.POINTWISE(x, *shared, *self.attributes)
-        return y
+        if joined is not None and linear and joined.activation in AFTER_SUM:
+            y = onednn.WITH_SUM(x, others[0], *shared, *AFTER_SUM[joined.activation])
+            return y
+        y = onednn.POINTWISE(x, *shared, *self.attributes)
+        if joined is None or self.separate:
+            return y
+        return activate(joined.activation, y.add_(others[0]))

@@ -15,7 +15,7 @@ class Concatenation(Operation):
     The planner makes it `allocate` first and writes what it can into the parts.
     """
 
-    fresh = True
+    fresh = traceable = True
 
     def __init__(self, place: Place) -> None:
         self.place = place
@@ -24,11 +24,15 @@ class Concatenation(Operation):
         """Join."""
         return torch.cat([x if x.dim() == 4 else x[:, :, None, None] for x in inputs], 1)
 
+    def plain(self, *inputs: Tensor) -> Tensor:
+        """The same."""
+        return self(*inputs)
+
 
 class Repetition(Operation):
     """Every pixel repeated `stride` times each way."""
 
-    fresh = can_write = True
+    fresh = can_write = traceable = True
 
     def __init__(self, stride: int) -> None:
         self.stride = stride
@@ -45,3 +49,7 @@ class Repetition(Operation):
             for column in range(self.stride):
                 target[:, :, row :: self.stride, column :: self.stride].copy_(x)
         return target
+
+    def plain(self, *inputs: Tensor) -> Tensor:
+        """The same."""
+        return self(*inputs)
