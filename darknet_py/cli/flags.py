@@ -55,7 +55,7 @@ BACKEND = (
         str,
         choices=("torch", "onnxruntime", "openvino", "auto"),
     ),
-    Flag("int8", "compute convolutions with 8 bits, by openvino or onnxruntime; needs -calibration"),
+    Flag("int8", "convolutions with 8 bits, by openvino or onnxruntime; needs -calibration"),
     Flag("calibration", "the folder of pictures that -int8 finds its ranges on", file_name),
     Flag(
         "accuracy",
