@@ -11,7 +11,7 @@ from darknet_py.operations import Operation, Place, Slot, onednn
 from darknet_py.operations.activation import AFTER_SUM, ONEDNN, activate, mish
 from darknet_py.operations.addition import Addition
 
-SMALL = 1 << 18
+SMALL = 1 << 20
 """Weights of a convolution that is traced, at most: what is compiled holds them once more."""
 
 Geometry = tuple[list[int], list[int], list[int], int]
