@@ -38,7 +38,12 @@ LEVELS = [
 TORCH_FREE = ["", ".cfg", ".options", ".dialect", ".boxes", ".image", ".results", ".datafile",
               ".files", ".cli", ".runtime.onnx", ".runtime.openvino", ".runtime.detector",
               ".runtime.classifier", ".backends", ".pipeline", ".accuracy", ".datasets",
-              ".loader"]  # fmt: skip
+              ".loader", ".backends.choice", ".candidates", ".convert", ".convert.extras",
+              ".download", ".draw", ".finder", ".heads.region", ".heads.yolo", ".hierarchy",
+              ".metadata", ".pictures", ".resampling", ".runtime", ".schedule",
+              ".scorer"]  # fmt: skip
+# What a first picture imports, besides darknet-py and all that PyTorch imports by itself.
+WITH_TORCH = {"cv2", "numpy", "secrets", "hmac", "torch.utils._device"}
 # Layers that are made of other layers.
 COMPOSED = {
     "crnn",
@@ -133,6 +138,36 @@ def test_torch_is_loaded_by_those_who_compute():
     run = [sys.executable, "-c", code]
     done = subprocess.run(run, capture_output=True, text=True, check=True, cwd=ROOT)
     assert "torch" not in done.stdout
+
+
+def test_help_computes_nothing():
+    code = (
+        "import sys; from darknet_py.cli import main; main(['--help']); main(['classify', '-h']);"
+        "print([m for m in ('torch', 'cv2', 'numpy', 'http', 'ssl') if m in sys.modules])"
+    )
+    run = [sys.executable, "-c", code]
+    done = subprocess.run(run, capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_first_picture_imports_little_beside_torch(tmp_path):
+    """Not sympy, nor torch._dynamo: each would take longer than the rest of the start."""
+    (tmp_path / "a.cfg").write_text(
+        "[net]\nchannels=3\nheight=8\nwidth=8\n\n[convolutional]\nfilters=2\n"
+        "batch_normalize=1\nactivation=leaky\n\n[maxpool]\nsize=2\nstride=2\n\n"
+        "[avgpool]\n\n[softmax]\n"
+    )
+    code = (
+        "import sys, torch, numpy as np; before = set(sys.modules);"
+        "from darknet_py.classifier import Classifier; from darknet_py.network import Network;"
+        "from darknet_py.detector import Detector;"
+        "run = Classifier(Network.from_cfg(sys.argv[1])).run(np.zeros((1, 3, 8, 8), np.float32));"
+        "print(*(set(sys.modules) - before))"
+    )
+    run = [sys.executable, "-c", code, str(tmp_path / "a.cfg")]
+    done = subprocess.run(run, capture_output=True, text=True, check=True, cwd=ROOT)
+    tops = {name if name in WITH_TORCH else name.split(".")[0] for name in done.stdout.split()}
+    assert tops <= {"darknet_py", *WITH_TORCH}
 
 
 def test_public_names_are_listed_before_they_are_loaded():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import gc
 import os
 import sys
 import warnings
@@ -76,11 +77,16 @@ def main(words: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="surrogateescape" if is_utf8 else "backslashreplace")
     if hasattr(sys.stdin, "reconfigure"):
         sys.stdin.reconfigure(errors="surrogateescape")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("always", DarknetWarning)
-        warnings.showwarning = _show_warning
-        return _guarded(words)
+    rhythm = gc.get_threshold()
+    gc.set_threshold(50_000, 20, 100)  # importing PyTorch makes much and drops little
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("always", DarknetWarning)
+            warnings.showwarning = _show_warning
+            return _guarded(words)
+    finally:
+        gc.set_threshold(*rhythm)
 
 
 def _open_streams() -> None:
