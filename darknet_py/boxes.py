@@ -98,11 +98,12 @@ def suppress(
     order = np.arange(len(found))
     place = np.empty_like(order)
     original = scores.copy()
+    ranks = _ranks(original)
     table = _table(first, second, len(found))
     for k in np.flatnonzero(scores.any(0)):
         # PARITY: C sorts the whole array once for each class, stably: that is the order in which
         # it prints, and in which equal scores suppress each other (box.c:do_nms_sort).
-        order = order[np.argsort(-original[order, k], kind="stable")]
+        order = order[_sorted(ranks[k], order)]
         if table is not None:
             scores[_suppressed_by_table(table, order[original[order, k] > 0]), k] = 0
             continue
@@ -157,13 +158,14 @@ def _overlapping(
         # An IoU above thresh needs a shared width of more than thresh * width.
         reach = left + chosen[:, 2] * np.float32(1.0001 - 0.999 * thresh)
     ends = np.searchsorted(left, reach, side="right")
+    sides = _Sides(chosen)
     pairs = [(index[:0], index[:0])]
     for start in range(0, len(index), ROWS):
         rows = slice(start, start + ROWS)
-        columns = slice(start, int(ends[rows].max()))
-        overlap = box_iou(chosen[rows, None], chosen[None, columns])
+        overlap = sides.overlaps(rows, slice(start, int(ends[rows].max())))
         i, j = (overlap > np.float32(thresh)).nonzero()
-        i, j = i[i < j], j[i < j]
+        later = i < j
+        i, j = i[later], j[later]
         a, b = index[i + start], index[j + start]
         if exponent is not None:
             near = overlap[i, j] - distance_term(boxes[a], boxes[b], exponent) > np.float32(thresh)
@@ -172,23 +174,81 @@ def _overlapping(
     return np.concatenate([a for a, _ in pairs]), np.concatenate([b for _, b in pairs])
 
 
+class _Sides:
+    """Boxes as contiguous edges and areas; `overlaps` gives `box_iou` bit for bit, but faster."""
+
+    def __init__(self, boxes: np.ndarray) -> None:
+        with np.errstate(invalid="ignore", over="ignore"):
+            x, y, width, height = np.ascontiguousarray(boxes.T)
+            self.edges = ((x - width / 2, x + width / 2), (y - height / 2, y + height / 2))
+            self.areas = width * height
+
+    @np.errstate(invalid="ignore", divide="ignore", over="ignore")
+    def overlaps(self, rows: slice, columns: slice) -> np.ndarray:
+        """The IoU of each of `rows` with each of `columns`; without an area perhaps no number."""
+        across, down = self.edges
+        shared = _shared(across, rows, columns)
+        shared *= _shared(down, rows, columns)
+        union = self.areas[rows, None] + self.areas[columns]
+        union -= shared
+        shared[union == 0] = 0
+        shared /= union
+        return shared
+
+
+def _shared(edges: tuple[np.ndarray, np.ndarray], rows: slice, columns: slice) -> np.ndarray:
+    """The length that each of `rows` has in common with each of `columns`, 0 if none."""
+    low, high = edges
+    side: np.ndarray = np.minimum(high[rows, None], high[columns])
+    side -= np.maximum(low[rows, None], low[columns])
+    np.maximum(side, 0, out=side)
+    return side
+
+
+def _ranks(scores: np.ndarray) -> np.ndarray:
+    """For each class a whole number for each box, the smaller the better it is scored."""
+    with np.errstate(invalid="ignore"):
+        plain = bool((scores >= 0).all())
+    if plain:  # the bits of such numbers, read as whole numbers, are in their order
+        bits = np.ascontiguousarray((scores + np.float32(0)).T).view(np.uint32)
+        ranks: np.ndarray = (np.uint32(2**32 - 1) - bits).astype(np.uint64) << np.uint64(32)
+        return ranks
+    order = np.argsort(-scores, 0, kind="stable")
+    steps = np.take_along_axis(-scores, order, 0)
+    new = np.zeros(scores.shape, np.uint64)
+    new[1:] = ~((steps[1:] == steps[:-1]) | (np.isnan(steps[1:]) & np.isnan(steps[:-1])))
+    ranks = np.empty_like(new)
+    np.put_along_axis(ranks, order, new.cumsum(0, dtype=np.uint64), 0)
+    turned: np.ndarray = np.ascontiguousarray(ranks.T) << np.uint64(32)
+    return turned
+
+
+def _sorted(ranks: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """What sorts `order` by rank, stably: with the place below each rank no two are equal."""
+    keys = ranks[order] | np.arange(len(order), dtype=np.uint64)
+    keys.sort()
+    keys &= np.uint64(2**32 - 1)
+    return keys.astype(np.int64)
+
+
 def _table(first: np.ndarray, second: np.ndarray, count: int) -> np.ndarray | None:
-    """Which boxes overlap, `(count, count)`; None where a list of the pairs is faster to use."""
+    """Which boxes leave which alone, `(count, count)`; None where the pairs are faster to use."""
     if len(first) < ROWS * count or count > TABLE:
         return None
-    table = np.zeros((count, count), bool)
-    table[first, second] = table[second, first] = True
+    table = np.ones((count, count), bool)
+    table[first, second] = table[second, first] = False
     return table
 
 
 def _suppressed_by_table(table: np.ndarray, order: np.ndarray) -> np.ndarray:
     """Which of the boxes in `order`, best first, a better kept one suppresses."""
-    gone = [order[:0]]
-    while order.size:
-        hit = table[order[0], order]
-        gone.append(order[hit])
-        order = order[1:][~hit[1:]]
-    return np.concatenate(gone)
+    kept = bytearray(b"\1") * len(table)  # indexed faster than an array
+    flags = np.frombuffer(kept, bool)
+    for i in order.tolist():
+        if kept[i]:
+            flags &= table[i]
+    gone: np.ndarray = order[~flags[order]]
+    return gone
 
 
 def _suppressed(better: np.ndarray, worse: np.ndarray, count: int) -> np.ndarray:

@@ -107,6 +107,12 @@ def test_suppression_of_many_boxes(kind, table, monkeypatch):
     assert_same(suppress(found, 0.2, kind, 0.4), naive_suppress(found, 0.2, kind, 0.4))
 
 
+def test_a_zero_of_either_sign_is_no_score():
+    found = random_detections(7, 40, 3)
+    found.scores[::2] *= -0.0
+    assert_same(suppress(found, 0.2), naive_suppress(found, 0.2, "default", 0.6))
+
+
 def test_kinds_differ():
     found = random_detections(1)
     kept = {kind: (suppress(found, 0.3, kind, 0.4).scores > 0).sum() for kind in KINDS}

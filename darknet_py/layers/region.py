@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -130,7 +131,30 @@ class Region(Head):
     ) -> Detections:
         """All boxes; those of low objectness have no scores (heads/region.py)."""
         decoder = RegionDecoder(self.options, self.anchors, self.tree, self.interleaved)
-        return decoder.decode(as_array(output), thresh, hier, class_map)
+        near = output.device.type == "cpu"
+        values = as_array(output) if near else self.copy_likely(output, thresh)
+        return decoder.decode(values, thresh, hier, class_map)
+
+    def copy_likely(self, output: Tensor, thresh: float) -> np.ndarray:
+        """The output of one sample on numpy, the classes of boxes of low objectness as zeros.
+
+        Those have no scores anyway, and are most of what a GPU would have to send.
+        """
+        o, objectness = self.options, 4 if self.interleaved else self.options.coords
+        unbounded = self.interleaved and self.tree is None and not o.softmax
+        if o.background or unbounded:  # any class may be scored
+            return as_array(output)
+        if self.interleaved:
+            rows = output.reshape(1, -1, self.entries)
+        else:
+            rows = output.reshape(o.num, self.entries, -1).permute(0, 2, 1)
+        first = objectness + 1
+        likely = (rows[..., objectness] > float(np.float32(thresh))).nonzero(as_tuple=True)
+        found = np.zeros(rows.shape, np.float32)
+        found[..., :first] = as_array(rows[..., :first])
+        found[tuple(index.cpu().numpy() for index in likely)] = as_array(rows[likely])
+        found = found if self.interleaved else found.transpose(0, 2, 1)
+        return found.reshape(tuple(output.shape))
 
     def dense(self, output: Tensor, image: Shape) -> tuple[Tensor, Tensor, Tensor]:
         """Every box; with a tree, each class scored with the product of its path's shares."""

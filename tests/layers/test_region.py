@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from helpers import assert_close, build, ramp
 
 from darknet_py.errors import CfgError
@@ -192,6 +193,25 @@ def test_a_tree_in_alexeyabs_way(tree):
     assert_close(actual.flatten(1), expected.reshape(2, -1))
     found = network.heads[0].decode(actual[1], network.image, 0.3, 0.5)
     check(found, naive_decode_raw(expected[1], 0.3, tree=True))
+
+
+@pytest.mark.filterwarnings("ignore:.*background")
+@pytest.mark.parametrize("dialect", ["pjreddie", "alexeyab"])
+@pytest.mark.parametrize("keys", ["", "softmax=1", "background=1\nsoftmax=1", "tree", "coords=5"])
+def test_what_a_gpu_sends_is_what_counts(tree, dialect, keys):
+    keys = tree if keys == "tree" else keys
+    shape = (20, 3, 4) if "coords" in keys else SHAPE
+    network = build(f"{BODY}{keys}", shape, dialect)
+    (actual,) = network(ramp(2, *shape) * 3)
+    head, output = network.heads[0], actual[1].detach()
+    sent = head.copy_likely(output, 0.6)
+    assert sent.shape == tuple(output.shape)
+    if "softmax" not in keys and dialect == "pjreddie":
+        assert (sent == 0).sum() > 10
+    whole = head.decode(output, network.image, 0.6, 0.5)
+    part = head.decode(torch.from_numpy(sent), network.image, 0.6, 0.5)
+    for name in ("boxes", "objectness", "scores"):
+        np.testing.assert_array_equal(getattr(part, name), getattr(whole, name))
 
 
 def test_classfix_drops_boxes_below_one_half():
