@@ -228,7 +228,8 @@ def _sorted(ranks: np.ndarray, order: np.ndarray) -> np.ndarray:
     keys = ranks[order] | np.arange(len(order), dtype=np.uint64)
     keys.sort()
     keys &= np.uint64(2**32 - 1)
-    return keys.astype(np.int64)
+    places: np.ndarray = keys.astype(np.int64)
+    return places
 
 
 def _table(first: np.ndarray, second: np.ndarray, count: int) -> np.ndarray | None:
