@@ -23,6 +23,10 @@ class Dialect:
     batchnorm_variance: Literal["sample", "population"]
     """Training normalises by the variance over N - 1 (pjreddie, blas.c:variance_cpu) or over N
     (AlexeyAB, as cuDNN does), and differentiates `sqrt(variance + 1e-5)` in either."""
+    convolution_start: Literal["normal", "uniform"]
+    """How a convolution's first weights are drawn (convolutional_layer.c:
+    make_convolutional_layer): pjreddie scale * rand_normal(), AlexeyAB
+    scale * rand_uniform(-1, 1), with one scale."""
     recurrent_keeps_state: bool
     """Whether the state of an [rnn] outlives a mini-batch of training: pjreddie's GPU code keeps
     it, AlexeyAB's zeroes it (rnn_layer.c:forward_rnn_layer_gpu)."""
@@ -136,6 +140,7 @@ PJREDDIE = Dialect(
     name="pjreddie",
     batchnorm_epsilon="outside",
     batchnorm_variance="sample",
+    convolution_start="normal",
     recurrent_keeps_state=True,
     yolo_spares="overlap",
     yolo_boxes_add_up=False,
@@ -176,6 +181,7 @@ ALEXEYAB = Dialect(
     name="alexeyab",
     batchnorm_epsilon="inside",
     batchnorm_variance="population",
+    convolution_start="uniform",
     recurrent_keeps_state=False,
     yolo_spares="likely",
     yolo_boxes_add_up=True,

@@ -198,9 +198,16 @@ class Layer(nn.Module):
         for name, tensor in self.arrays():
             kind = name.rpartition(".")[2]
             if kind == "weights":
-                tensor.normal_(std=math.sqrt(2 * len(tensor) / tensor.numel()))
+                self.draw(tensor, math.sqrt(2 * len(tensor) / tensor.numel()))
             else:
                 tensor.fill_(1.0 if kind in ("scales", "rolling_variance") else 0.0)
+
+    def draw(self, weights: Tensor, scale: float) -> None:
+        """Fill `weights` at random; `scale` is `sqrt(2 / inputs of one output)`.
+
+        C: connected_layer.c:make_connected_layer, local_layer.c:make_local_layer.
+        """
+        weights.uniform_(-scale, scale)
 
     def reset_state(self) -> None:
         """Forget what recurrent layers remember."""

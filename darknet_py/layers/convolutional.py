@@ -246,6 +246,15 @@ class Convolutional(Layer):
             yield from self.normalizer.arrays()
         yield "weights", self.weights
 
+    def draw(self, weights: Tensor, scale: float) -> None:
+        """As the dialect's `convolution_start` says."""
+        if self.dialect.convolution_start == "normal":
+            weights.normal_(std=scale)
+        elif self.options.activation.startswith("normalize_channels"):
+            weights.fill_(1.0)
+        else:
+            super().draw(weights, scale)
+
     def row(self) -> str:
         """As convolutional_layer.c:make_convolutional_layer prints it."""
         i, o, size, billions = self.in_shape, self.host_shape, self.size, self.operations / 1e9

@@ -84,6 +84,10 @@ class Deconvolutional(Layer):
             yield from self.normalizer.arrays()
         yield "weights", self.weights
 
+    def draw(self, weights: Tensor, scale: float) -> None:
+        """Normal, with a deviation of .02, whatever the size (make_deconvolutional_layer)."""
+        weights.normal_(std=0.02)
+
     def row(self) -> str:
         """As deconvolutional_layer.c:make_deconvolutional_layer prints it."""
         i, o, size = self.in_shape, self.out_shape, self.size

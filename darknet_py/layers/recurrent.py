@@ -84,6 +84,11 @@ class Recurrent(Layer):
         for name in self.memory:
             setattr(self, name, None)
 
+    def initialize(self) -> None:
+        """Give the parts their starting values."""
+        for part in self.parts.values():
+            cast("Layer", part).initialize()
+
     def apply_part(self, name: str, x: Tensor) -> Tensor:
         """The output of one of `parts`."""
         return cast("Tensor", self.parts[name](x))

@@ -291,3 +291,17 @@ def test_cbn_is_batch_norm():
 
 def test_no_groups_are_one_group():
     assert build("[conv]\ngroups=0")[0].weights.shape[1] == 3
+
+
+@pytest.mark.parametrize(("dialect", "largest"), [("pjreddie", 3.5), ("alexeyab", 1.0)])
+def test_first_weights_are_drawn_as_the_fork_does(dialect, largest):
+    body = "[convolutional]\nfilters=64\nsize=3\npad=1\nactivation=linear"
+    network = build(body, (16, 7, 5), dialect=dialect)
+    torch.manual_seed(0)
+    network.initialize()
+    weights = network[0].weights.detach() / (2 / (16 * 9)) ** 0.5
+    deviation = 1 if dialect == "pjreddie" else 3**-0.5
+    assert abs(float(weights.std()) / deviation - 1) < 0.05
+    assert largest * 0.95 < float(weights.abs().max()) < largest * 1.6
+    if dialect == "alexeyab":
+        assert float(weights.abs().max()) <= 1
