@@ -4,33 +4,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, get_args, overload
+from typing import Any, Literal, get_args, overload
 
 import numpy as np
 import torch
 
-from darknet_py.backends import Source, open_scorer
-from darknet_py.bit_weights import use_bit_weights
-from darknet_py.datafile import read_names
-from darknet_py.dialect import Dialect, get_dialect
-from darknet_py.download import locate
+from darknet_py.backends import open_scorer
+from darknet_py.dialect import Dialect
 from darknet_py.errors import CfgError, DarknetError
 from darknet_py.hierarchy import multiply_down
-from darknet_py.inputs import find_device, give_back, run_batch
+from darknet_py.inputs import run_batch
 from darknet_py.layers.convolutional import Convolutional
 from darknet_py.layers.cost import Cost
 from darknet_py.layers.softmax import Softmax
+from darknet_py.loaded import Loaded, find_files, make_source
 from darknet_py.network import Network
 from darknet_py.pictures import Fit
-from darknet_py.rereading import WeightsFile, load_again
 from darknet_py.scorer import Scorer, fit_names
-from darknet_py.shape import Shape
-
-if TYPE_CHECKING:
-    from darknet_py.compiled import CompiledNetwork
 
 
-class Classifier(Scorer):
+class Classifier(Loaded, Scorer):
     """A network that scores whole pictures.
 
     >>> classifier = Classifier.load("tiny.cfg", "tiny.weights", "imagenet.shortnames.list")
@@ -63,8 +56,6 @@ class Classifier(Scorer):
             DarknetError: the network is no classifier, or `preprocess` is none of these.
         """
         self.layout, self.half = network, half
-        self._file: WeightsFile | None = None
-        self.compiled: CompiledNetwork | None = None
         self.preprocess: Fit = preprocess or network.dialect.classify_fit
         if self.preprocess not in get_args(Fit):
             known = ", ".join(get_args(Fit))
@@ -149,54 +140,16 @@ class Classifier(Scorer):
         Raises:
             DarknetError: a file is wrong, or there is no such device.
         """
-        if weights is None:
-            files = locate(cfg)
-            cfg, weights = files.cfg, files.weights
-            names = files.names if names is None else names
-        if isinstance(names, str | os.PathLike):
-            names = read_names(names)
+        cfg, weights, names = find_files(cfg, weights, names)
         if backend != "torch" or int8:
-            source = Source(
-                os.fspath(cfg),
-                os.fspath(weights),
-                None if dialect is None else get_dialect(dialect).name,
-                half,
-                int8,
-                None if calibration is None else os.fspath(calibration),
-            )
+            source = make_source(cfg, weights, dialect, half, int8, calibration)
             backend = "openvino" if backend == "torch" else backend
             place = None if device is None else str(device)
             return open_scorer(source, backend, names, place, preprocess=preprocess)
         network = Network.from_cfg(cfg, dialect, initialize=False)
         classifier = cls(network, names, preprocess, half=half)
-        file = load_again(network, weights)
-        bits = network.dialect.bit_weights and use_bit_weights(network)
-        where = find_device(device)
-        network.to(where)
-        classifier._file = file if where.type == "cpu" and not bits else None
+        classifier._fill(weights, device)
         return classifier
-
-    @property
-    def network(self) -> Network:
-        """The network, with its weights; see `Detector.network`.
-
-        Raises:
-            WeightsError: they were given up, and the file is gone or another one.
-        """
-        if self._file is not None:
-            give_back(self.layout, self._file)
-            self._file = None
-        return self.layout
-
-    @property
-    def image(self) -> Shape:
-        """The network's input."""
-        return self.layout.image
-
-    @property
-    def dialect(self) -> Dialect:
-        """Whose rules hold."""
-        return self.layout.dialect
 
     def run(self, inputs: np.ndarray) -> np.ndarray:
         """The probabilities for prepared inputs, `(batch, channels, height, width)`.

@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 import torch
 
-from darknet_py.backends import Source, open_finder
-from darknet_py.bit_weights import use_bit_weights
+from darknet_py.backends import open_finder
 from darknet_py.boxes import Detections, join_detections
-from darknet_py.datafile import read_names
-from darknet_py.dialect import Dialect, get_dialect
-from darknet_py.download import locate
+from darknet_py.dialect import Dialect
 from darknet_py.errors import CfgError
 from darknet_py.finder import Finder, fill_names
-from darknet_py.inputs import find_device, give_back, run_batch
+from darknet_py.inputs import run_batch
+from darknet_py.loaded import Loaded, find_files, make_source
 from darknet_py.network import Network
-from darknet_py.rereading import WeightsFile, load_again
-from darknet_py.shape import Shape
-
-if TYPE_CHECKING:
-    from darknet_py.compiled import CompiledNetwork
 
 
-class Detector(Finder):
+class Detector(Loaded, Finder):
     """A network that finds objects.
 
     >>> detector = Detector.load("yolov3.cfg", "yolov3.weights", "coco.names")
@@ -66,8 +59,6 @@ class Detector(Finder):
         if not network.image.is_image:
             raise CfgError(f"{path}: takes {network.image} values and no picture")
         self.layout, self.half = network, half
-        self._file: WeightsFile | None = None
-        self.compiled: CompiledNetwork | None = None
         self.classes = max(head.classes for head in network.heads)
         self.names = fill_names(names, self.classes, path)
         super().__init__(network.dialect.thresh if thresh is None else thresh, nms, hier)
@@ -146,21 +137,9 @@ class Detector(Finder):
         Raises:
             DarknetError: a file is wrong, or there is no such device.
         """
-        if weights is None:
-            files = locate(cfg)
-            cfg, weights = files.cfg, files.weights
-            names = files.names if names is None else names
-        if isinstance(names, str | os.PathLike):
-            names = read_names(names)
+        cfg, weights, names = find_files(cfg, weights, names)
         if backend != "torch" or int8:
-            source = Source(
-                os.fspath(cfg),
-                os.fspath(weights),
-                None if dialect is None else get_dialect(dialect).name,
-                half,
-                int8,
-                None if calibration is None else os.fspath(calibration),
-            )
+            source = make_source(cfg, weights, dialect, half, int8, calibration)
             backend = "openvino" if backend == "torch" else backend
             place = None if device is None else str(device)
             return open_finder(
@@ -177,38 +156,8 @@ class Detector(Finder):
         detector = cls(
             network, names, thresh=thresh, nms=nms, hier=hier, letterbox=letterbox, half=half
         )
-        file = load_again(network, weights)
-        bits = network.dialect.bit_weights and use_bit_weights(network)
-        where = find_device(device)
-        network.to(where)
-        detector._file = file if where.type == "cpu" and not bits else None
+        detector._fill(weights, device)
         return detector
-
-    @property
-    def network(self) -> Network:
-        """The network, with its weights.
-
-        A detector that read them itself gives up its own copy of them on the first picture; from
-        here on it keeps them, and reads them again if need be. `layout` is the network with or
-        without them.
-
-        Raises:
-            WeightsError: they were given up, and the file is gone or another one.
-        """
-        if self._file is not None:
-            give_back(self.layout, self._file)
-            self._file = None
-        return self.layout
-
-    @property
-    def image(self) -> Shape:
-        """The network's input."""
-        return self.layout.image
-
-    @property
-    def dialect(self) -> Dialect:
-        """Whose rules hold."""
-        return self.layout.dialect
 
     @property
     def head_types(self) -> list[tuple[int, str]]:
