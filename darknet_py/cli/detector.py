@@ -45,8 +45,6 @@ if TYPE_CHECKING:
     from darknet_py.finder import Finder
 
 PICTURES = (".bmp", ".jpeg", ".jpg", ".png")
-LAYER_NUMBERS = {"region": 27, "yolo": 28, "Gaussian_yolo": 29}
-"""What AlexeyAB's fork calls the types of heads (darknet.h: LAYER_TYPE)."""
 
 
 @dataclass(frozen=True)
@@ -186,17 +184,11 @@ class Answers:
 
 
 def _find(detector: Finder, boxes: Detections, style: Style) -> Detections:
-    found = detector.clean(boxes)
     if not (style.first_yolo and detector.dialect.name == "alexeyab"):
-        return found
-    import numpy as np
-
+        return detector.clean(boxes)
     # PARITY: here AlexeyAB's fork suppresses through a list of indices: the boxes stay where
     # they were (C: AlexeyAB's box.c:do_nms_sort_v2).
-    numbers = np.arange(1, len(boxes) + 1, dtype=np.float32)
-    found = detector.clean(type(boxes)(boxes.boxes, numbers, boxes.scores))
-    order = np.argsort(found.objectness)
-    return type(boxes)(found.boxes[order], boxes.objectness, found.scores[order])
+    return detector.clean_in_place(boxes)
 
 
 def _lines(
@@ -209,12 +201,11 @@ def _lines(
 ) -> Iterator[str]:
     """What C prints on one image."""
     from darknet_py.cli.report import alexeyab_boxes, best_boxes, pjreddie_boxes
+    from darknet_py.evaluation.report import head_lines
 
     alexeyab = detector.dialect.name == "alexeyab"
     if alexeyab and not style.first_yolo:
-        for index, kind in detector.head_types:
-            if kind in LAYER_NUMBERS:
-                yield f" Detection layer: {index} - type = {LAYER_NUMBERS[kind]} "
+        yield from head_lines(detector.head_types).splitlines()
         yield f"{predicted} {seconds * 1000:f} milli-seconds."
         yield from alexeyab_boxes(found, detector.names, detector.thresh, size)
     else:

@@ -91,10 +91,7 @@ class Variant(Finder):
             return self.finder.clean(detections)
         if self.suppression == "objectness":
             return suppress_boxes(detections, self.nms)
-        numbers = np.arange(1, len(detections) + 1, dtype=np.float32)
-        found = self.finder.clean(Detections(detections.boxes, numbers, detections.scores))
-        order = np.argsort(found.objectness)
-        return Detections(found.boxes[order], detections.objectness, found.scores[order])
+        return self.finder.clean_in_place(detections)
 
 
 def _mirrored_channels(finder: Finder) -> list[int]:
