@@ -43,10 +43,11 @@ class Segment:
             outputs: by their numbers; those that it reads have the same sizes at each call.
         """
         inputs = tuple(outputs[i] for i in self.sources)
-        with _COMPILING:
-            if self._function is None and not self._failed:
-                self._function = _compile(self._plain, inputs)
-                self._failed = self._function is None
+        if self._function is None and not self._failed:
+            with _COMPILING:
+                if self._function is None and not self._failed:  # no other thread was first
+                    self._function = _compile(self._plain, inputs)
+                    self._failed = self._function is None
         if self._function is None:
             return False
         outputs.update(zip(self.results, self._function(*inputs), strict=True))
