@@ -14,10 +14,8 @@ from darknet_py.datasets import Dataset
 from darknet_py.errors import TrainError
 from darknet_py.group import Group
 from darknet_py.learning import Learner, Loss
-from darknet_py.loader import Loader
-from darknet_py.multiscale import MultiScale
 from darknet_py.network import Network
-from darknet_py.train import Rows, train
+from darknet_py.train import Rows, load, train
 
 _LAYERS, _ITERATION = 1, 2  # what random numbers are for
 
@@ -193,16 +191,11 @@ class Follower:
         """
         learner = self.learner
         learner.share_state()
-        start, end = learner.iteration, learner.options.max_batches
-        if end and start >= end:
+        end = learner.options.max_batches
+        if end and learner.iteration >= end:
             return
-        with Loader(
-            self.dataset,
-            range(start, end or 1 << 62),
-            share=learner.group.share,
-            size_of=MultiScale(learner.network, self.seed),
-            workers=self.workers,
-            processes=self.processes,
+        with load(
+            learner, self.dataset, self.seed, workers=self.workers, processes=self.processes
         ) as loader:
             try:
                 for _ in train(learner, (Rows(*batch) for batch in loader)):

@@ -13,10 +13,8 @@ from darknet_py.datasets.text import Text
 from darknet_py.errors import TrainError, WeightsError
 from darknet_py.layers.recurrent import Recurrent
 from darknet_py.learning import Learner
-from darknet_py.loader import Loader
-from darknet_py.multiscale import MultiScale
 from darknet_py.network import Network
-from darknet_py.train import Progress, Rows, train
+from darknet_py.train import Progress, Rows, load, train
 from darknet_py.training_state import Run, State
 
 MOST_POINTS = 4000
@@ -92,21 +90,14 @@ class Session:
         """
         learner = self.learner
         learner.share_state()
-        sizes = MultiScale(learner.network, self.run.seed)
         if isinstance(self.dataset, Text):
             learner.before = self._forget_streams
-        start, end = learner.iteration, learner.options.max_batches
-        if end and start >= end:
+        end = learner.options.max_batches
+        if end and learner.iteration >= end:
             self.ended = True
             return
-        with Loader(
-            self.dataset,
-            range(start, end or 1 << 62),
-            share=learner.group.share,
-            size_of=sizes,
-            images_of=sizes.images,
-            workers=self.workers,
-            processes=self.processes,
+        with load(
+            learner, self.dataset, self.run.seed, workers=self.workers, processes=self.processes
         ) as loader:
             try:
                 rows = (Rows(*batch) for batch in loader)

@@ -11,8 +11,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from darknet_py.datasets import Dataset
 from darknet_py.errors import DarknetWarning, TrainError
 from darknet_py.learning import Learner, Loss
+from darknet_py.loader import Loader
+from darknet_py.multiscale import MultiScale
 
 
 class Rows(NamedTuple):
@@ -39,6 +42,33 @@ class Progress:
     waited: float
     images: int
     figures: list[dict[int, dict[str, float]]] = field(default_factory=list)
+
+
+def load(
+    learner: Learner, dataset: Dataset, seed: int, *, workers: int = 1, processes: bool = False
+) -> Loader:
+    """This process's part of every mini-batch to the end, from where `learner` is.
+
+    Args:
+        learner: what learns; with no `max_batches` there is no end.
+        dataset: what makes the batches.
+        seed: of the sizes, where they change.
+        workers: how many make batches ahead; 0: none.
+        processes: whether the workers are processes instead of threads.
+
+    Raises:
+        DataError: the rows of an iteration cannot be divided over the processes.
+    """
+    sizes = MultiScale(learner.network, seed)
+    return Loader(
+        dataset,
+        range(learner.iteration, learner.options.max_batches or 1 << 62),
+        share=learner.group.share,
+        size_of=sizes,
+        images_of=sizes.images,
+        workers=workers,
+        processes=processes,
+    )
 
 
 def train(

@@ -6,10 +6,13 @@ import pytest
 import torch
 from helpers import build, ramp
 
+from darknet_py.datasets import Dataset
+from darknet_py.datasets.base import Form
 from darknet_py.errors import DarknetWarning, TrainError
+from darknet_py.group import Group
 from darknet_py.learning import Learner
 from darknet_py.multiscale import MultiScale
-from darknet_py.train import Rows, train
+from darknet_py.train import Rows, load, train
 
 BODY = """[convolutional]
 filters=3
@@ -95,3 +98,29 @@ def test_small_pictures_come_in_larger_mini_batches():
     assert sizes.images((608, 608), 16) == 16
     assert sizes.images((320, 320), 16) == int(16 * 608 * 608 // (320 * 320) * 0.8) == 45
     assert sizes.images((576, 576), 16) == 17  # four fifths of it would be fewer
+
+
+class Places(Dataset):
+    """Rows that know their place alone."""
+
+    truths, length = 1, 100
+
+    def row(self, iteration, place, image, truth):
+        image[:] = 0
+        return f"{place}.png"
+
+
+def test_all_processes_load_as_many_pictures_at_a_size():
+    body = "[convolutional]\nfilters=18\nsize=1\nactivation=linear\n[yolo]\nclasses=1\nnum=3\n"
+    body = "dynamic_minibatch=1\nmax_batches=400\n" + body
+    body += "anchors=1,2,3,4,5,6\nmask=0,1,2\nrandom=1\n"
+    learner = Learner(build(body, (3, 64, 64), "alexeyab"))
+    learner.iteration, paths = 100, []
+    for rank in (0, 1):
+        learner.group = Group(rank, 2)
+        with load(learner, Places(Form(16, 1, 3, 64, 64)), 3, workers=0) as loader:
+            batch = next(loader)
+        count = MultiScale(learner.network, 3).images(batch.inputs.shape[2:], 8)
+        paths.append(batch.paths)
+        assert len(batch.inputs) == count > 8
+    assert not set(paths[0]) & set(paths[1])
