@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from darknet_py.anchors import YoloHeadOptions
+from darknet_py.anchors import FLT_MAX, YoloHeadOptions
 from darknet_py.dialect import Dialect
 from darknet_py.layers.base import Delta, Step
 from darknet_py.losses.attack import attack
-from darknet_py.losses.boxes import MEASURES, box_iou
+from darknet_py.losses.boxes import MEASURES, box_iou, overlap_gradient
 from darknet_py.losses.canvas import Canvas, Cells
 from darknet_py.losses.classes import class_multipliers
 from darknet_py.losses.lessons import Lesson, Overlap
@@ -147,10 +147,7 @@ class AnchorLoss:
         where = chosen.nonzero(as_tuple=True)
         if not len(where[0]):
             return
-        objects = best_objects(canvas.boxes.flatten(2), truths, chosen.flatten(1))
-        anchor = torch.tensor(self.mask, device=objects.device)[where[1]]
-        cell = torch.stack([where[3], where[2]], 1)
-        lesson = self._lesson(truths, objects, anchor, cell)
+        lesson = self._nearest(canvas, truths, chosen, where)
         cells = canvas.take(where)
         place = self.own_entries - 1
         goal = best[where].square() if o.objectness_smooth else torch.ones_like(best[where])
@@ -164,6 +161,15 @@ class AnchorLoss:
             cells.delta.scatter_(1, index, value.unsqueeze(-1))
         self._teach_box(canvas, cells, lesson, step)
         canvas.put(cells)
+
+    def _nearest(
+        self, canvas: Canvas, truths: Truths, chosen: Tensor, where: tuple[Tensor, ...]
+    ) -> Lesson:
+        """For each chosen box, `where` it stands, the object that it lies on best."""
+        objects = best_objects(canvas.boxes.flatten(2), truths, chosen.flatten(1))
+        anchor = torch.tensor(self.mask, device=objects.device)[where[1]]
+        cell = torch.stack([where[3], where[2]], 1)
+        return self._lesson(truths, objects, anchor, cell)
 
     def _lesson(self, truths: Truths, objects: Tensor, anchor: Tensor, cell: Tensor) -> Lesson:
         number = self._number(truths.classes[objects])
@@ -235,6 +241,22 @@ class AnchorLoss:
             tracks[where[0][best], at[best]] = tracks_of[rows][best]
             numbers[where[0][best], at[best]] = lesson.number[best]
         return tracks, numbers
+
+    def _approach(self, boxes: Tensor, lesson: Lesson) -> Tensor:
+        """The overlap's steps for predicted boxes `(k, 4)`; a side of 0 counts as 1 there."""
+        sides = torch.where(boxes[:, 2:] == 0, 1.0, boxes[:, 2:])
+        return overlap_gradient(torch.cat([boxes[:, :2], sides], 1), lesson.box, self.kind)
+
+    def _box_weight(self, lesson: Lesson) -> Tensor | float:
+        """What a box's steps are multiplied by, a number or `(k, 1)`."""
+        if lesson.weight is None:
+            return self.options.iou_normalizer
+        return (self.options.iou_normalizer * lesson.weight).unsqueeze(-1)
+
+    def _limit(self, steps: Tensor) -> Tensor:
+        """0 in place of what is not finite, the rest within `max_delta` (C: fix_nan_inf)."""
+        steps, most = steps.nan_to_num(0.0, 0.0, 0.0), self.options.max_delta
+        return steps if most == FLT_MAX else steps.clamp(-most, most)
 
     def _teach_objectness(self, cells: Cells, lesson: Lesson) -> None:
         place = self.own_entries - 1

@@ -9,15 +9,14 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from darknet_py.anchors import FLT_MAX
 from darknet_py.heads.gaussian_yolo import GaussianYoloOptions
 from darknet_py.layers.base import Step
 from darknet_py.losses.anchored import AnchorLoss
-from darknet_py.losses.boxes import box_giou, box_iou, overlap_gradient
+from darknet_py.losses.boxes import box_giou, box_iou
 from darknet_py.losses.canvas import Canvas, Cells, squared
 from darknet_py.losses.classes import teach_classes
 from darknet_py.losses.lessons import Lesson, Overlap
-from darknet_py.losses.truths import Truths, best_objects
+from darknet_py.losses.truths import Truths
 
 SIGMA = 0.3
 """What C adds to a deviation before it divides by it."""
@@ -67,12 +66,9 @@ class GaussianYoloLoss(AnchorLoss):
         if not o.objectness_smooth or not len(where[0]):
             super()._spare(canvas, truths, spared, matched)
             return
-        objects = best_objects(canvas.boxes.flatten(2), truths, spared.flatten(1))
         cells = canvas.take(where)
         cells.delta[:, 8] = o.obj_normalizer * (matched[where].square() - cells.out[:, 8])
-        cell = torch.stack([where[3], where[2]], 1)
-        anchor = torch.tensor(self.mask, device=cell.device)[where[1]]
-        self._teach_classes(cells, self._lesson(truths, objects, anchor, cell))
+        self._teach_classes(cells, self._nearest(canvas, truths, spared, where))
         canvas.put(cells)
 
     def _teach_box(self, canvas: Canvas, cells: Cells, lesson: Lesson, step: Step) -> Overlap:
@@ -95,20 +91,12 @@ class GaussianYoloLoss(AnchorLoss):
         off = (goal - out) / deviation
         steps, unsure = self._likelihood(off, deviation, (2 - w * h).unsqueeze(-1))
         if self.kind != "mse":
-            sides = torch.where(boxes[:, 2:] == 0, 1.0, boxes[:, 2:])
-            boxes = torch.cat([boxes[:, :2], sides], 1)
-            steps = overlap_gradient(boxes, lesson.box, self.kind)
+            steps = self._approach(boxes, lesson)
             # A corner instead of the centre: half of the sides' step goes with it.
             centre = steps[:, :2] - self._half * steps[:, 2:]
             steps = torch.cat([centre, steps[:, 2:] * out[:, 2:].exp()], 1)
-        weight: Tensor | float = o.iou_normalizer
-        if lesson.weight is not None:
-            weight = (o.iou_normalizer * lesson.weight).unsqueeze(-1)
-        for first, values in ((0, steps * weight), (1, unsure * o.uc_normalizer)):
-            values = values.nan_to_num(0.0, 0.0, 0.0)
-            if o.max_delta != FLT_MAX:
-                values = values.clamp(-o.max_delta, o.max_delta)
-            cells.delta[:, first:8:2] += values
+        cells.delta[:, 0:8:2] += self._limit(steps * self._box_weight(lesson))
+        cells.delta[:, 1:8:2] += self._limit(unsure * o.uc_normalizer)
         return Overlap(iou if self.kind == "mse" else giou, giou)
 
     def _likelihood(self, off: Tensor, deviation: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:

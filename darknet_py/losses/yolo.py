@@ -8,11 +8,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from darknet_py.anchors import FLT_MAX
 from darknet_py.heads.yolo import YoloOptions
 from darknet_py.layers.base import Step
 from darknet_py.losses.anchored import AnchorLoss
-from darknet_py.losses.boxes import box_giou, box_iou, overlap_gradient
+from darknet_py.losses.boxes import box_giou, box_iou
 from darknet_py.losses.canvas import Canvas, Cells, squared
 from darknet_py.losses.classes import teach_classes
 from darknet_py.losses.lessons import Lesson, Overlap
@@ -63,9 +62,7 @@ class YoloLoss(AnchorLoss):
         column, row = lesson.cell.unbind(1)
         boxes = self._boxes(out.T, (column, row), lesson.anchor.T, (height, width), step).T
         overlap = Overlap(box_iou(boxes, lesson.box), box_giou(boxes, lesson.box))
-        weight: Tensor | float = o.iou_normalizer
-        if lesson.weight is not None:
-            weight = (o.iou_normalizer * lesson.weight).unsqueeze(-1)
+        weight = self._box_weight(lesson)
         if self.kind == "mse":
             x, y, w, h = lesson.box.unbind(1)
             sides = torch.stack([w * step.image.width, h * step.image.height], 1)
@@ -75,14 +72,10 @@ class YoloLoss(AnchorLoss):
             scale = (2 - w * h).unsqueeze(-1)
             steps = scale * (torch.cat([centre, goal], 1) - out) * weight
         else:
-            sides = torch.where(boxes[:, 2:] == 0, 1.0, boxes[:, 2:])
-            boxes = torch.cat([boxes[:, :2], sides], 1)
-            steps = overlap_gradient(boxes, lesson.box, self.kind)
+            steps = self._approach(boxes, lesson)
             if not o.new_coords:
                 steps = torch.cat([steps[:, :2], steps[:, 2:] * out[:, 2:].exp()], 1)
-            steps = (steps * weight).nan_to_num(0.0, 0.0, 0.0)
-            if o.max_delta != FLT_MAX:
-                steps = steps.clamp(-o.max_delta, o.max_delta)
+            steps = self._limit(steps * weight)
         before = cells.delta[:, :4] if self.dialect.yolo_boxes_add_up else 0.0
         cells.delta[:, :4] = before + steps
         return overlap
