@@ -36,7 +36,7 @@ from darknet_py.twins import is_time_to_part, part_twins
 
 @dataclass
 class Loss:
-    """What one mini-batch gave: C's cost, and of each layer with a loss what its C prints."""
+    """What one mini-batch gave: C's cost, summed over images, and what C prints of each loss."""
 
     cost: float
     figures: dict[int, dict[str, float]] = field(default_factory=dict)
@@ -101,7 +101,6 @@ class Learner:
         self._images = 0
         self.deltas: dict[int, Delta] = {}
         frozen = self._find_frozen()
-        self._frozen = frozen
         if network.image.is_image:
             for array in network.parameters():
                 if array.dim() == 4:
@@ -149,6 +148,8 @@ class Learner:
 
     def learn(self, inputs: Tensor | np.ndarray, truth: Tensor | np.ndarray) -> Loss:
         """Forward and backward of one mini-batch; gradients add up until `update`.
+
+        Inputs `(batch, c, h, w)`, RGB from 0 to 1, or `(batch, n)`; truth `(batch, n)` as in C.
 
         Raises:
             TrainError: the loss is nan or infinite; the first bad layer is named.

@@ -42,7 +42,11 @@ class ScheduleOptions:
     max_batches: int = key("iterations in all", 0)
     ema_alpha: float = key("decay of the moving average of the weights", 0.0, only="alexeyab")
     loss_scale: float = key("factor on the loss in half precision", 1.0, only="alexeyab")
-    try_fix_nan: bool = key("replace nan in weights by 0", False, only="alexeyab")
+    try_fix_nan: bool = key(
+        "in convolutions 0 for outputs that are not finite, and gradients of at most 1",
+        False,
+        only="alexeyab",
+    )
     clip: float = key("largest absolute value of a weight, 0: no limit", 0.0, only="pjreddie")
     dynamic_minibatch: bool = key("larger mini-batch at small sizes", False, only="alexeyab")
     sequential_subdivisions: int | None = key(
