@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from darknet_py import narrow_norm
 from darknet_py.dialect import Dialect
 from darknet_py.rounding import give_value, moments_in_order, normalize_in_order
 from darknet_py.sync_norm import Processes, SyncNorm
@@ -76,8 +77,14 @@ class BatchNormalizer(nn.Module):
                 x, self.scales, biases, self
             )
             return out
-        mean, variance = self.rolling_mean, self.rolling_variance
-        return F.batch_norm(x, mean, variance, self.scales, biases, True, 0.01, 1e-5)
+        rolling = self.rolling_mean, self.rolling_variance
+        pixels = narrow_norm.pixels_in_a_row(x)
+        if pixels == 1:
+            return F.batch_norm(x, *rolling, self.scales, biases, True, 0.01, 1e-5)
+        narrow: Tensor = narrow_norm.NarrowNorm.apply(  # type: ignore[no-untyped-call]
+            x, self.scales, biases, rolling, pixels
+        )
+        return narrow
 
     def _learn_in_order(self, x: Tensor, biases: Tensor | None) -> Tensor:
         """As C's loops: their mean and variance, their rounding of every value."""
@@ -197,16 +204,14 @@ class GivenNorm(torch.autograd.Function):
     ) -> Tensor:
         """Normalise."""
         ctx.save_for_backward(x, scales, mean, (variance + 1e-5).rsqrt())
-        return F.batch_norm(x, mean, variance, scales, biases, eps=1e-5)
+        return narrow_norm.normalize(x, mean, variance, scales, biases, 1e-5)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """Through values, scales and biases."""
         x, scales, mean, inverse = ctx.saved_tensors
-        needs = [ctx.needs_input_grad[0], True, True]
-        found = torch.ops.aten.native_batch_norm_backward(
-            gradients[0], x, scales, None, None, mean, inverse, True, 1e-5, needs
-        )
+        wanted = ctx.needs_input_grad[0]
+        found = narrow_norm.backward(gradients[0], x, scales, mean, inverse, wanted)
         return (*found, None, None)
 
 
@@ -230,6 +235,10 @@ class SampleNorm(torch.autograd.Function):
         mean, variance = torch.zeros_like(scales), torch.zeros_like(scales)
         if normalizer.in_c_order:
             mean, variance = moments_in_order(x, sample=True)
+        elif (pixels := narrow_norm.pixels_in_a_row(x)) > 1:
+            mean, variance = narrow_norm.moments(x, pixels)
+            count = x.numel() // x.shape[1]
+            variance *= count / (count - 1)
         else:
             torch.batch_norm_update_stats(x, mean, variance, 1.0)
             # What that gives for a mean is off by 1e-5 in channels_last.
@@ -239,7 +248,7 @@ class SampleNorm(torch.autograd.Function):
         ctx.save_for_backward(x, scales, mean, variance)
         ctx.normalizer, normalizer.latest = normalizer, (mean, variance)
         squared = (variance.double().sqrt() + 1e-6).square().to(variance.dtype)
-        return F.batch_norm(x, mean, squared, scales, biases, eps=0.0)
+        return narrow_norm.normalize(x, mean, squared, scales, biases, 0.0)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
@@ -249,9 +258,8 @@ class SampleNorm(torch.autograd.Function):
         # step (C: rnn_layer.c:increment_layer leaves l.mean and l.variance).
         mean, variance = ctx.normalizer.latest
         deviation = (variance + 1e-5).sqrt()
-        needs = [ctx.needs_input_grad[0], True, True]
-        of_x, of_scales, of_biases = torch.ops.aten.native_batch_norm_backward(
-            gradients[0], x, scales, None, None, mean, 1 / deviation, True, 1e-5, needs
+        of_x, of_scales, of_biases = narrow_norm.backward(
+            gradients[0], x, scales, mean, 1 / deviation, ctx.needs_input_grad[0]
         )
         if mean is not own_mean:
             centred = x - own_mean.view(-1, *[1] * (x.dim() - 2))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from darknet_py.errors import TrainError, WeightsError
+from darknet_py.errors import DivergedError, TrainError, WeightsError
 from darknet_py.learning import Learner
 from darknet_py.network import Network
 from darknet_py.replacing import replacing
@@ -260,7 +260,7 @@ def check_finite(network: Network) -> None:
     for index, name, tensor in network.arrays():
         if not bool(torch.isfinite(tensor).all()):
             kind = network[index].section.type
-            raise TrainError(f"{name} of layer {index} [{kind}] is no longer finite: not saved")
+            raise DivergedError(f"{name} of layer {index} [{kind}] is no longer finite: not saved")
 
 
 def _cannot(path: Path, error: OSError) -> WeightsError:

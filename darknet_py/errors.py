@@ -25,5 +25,9 @@ class TrainError(DarknetError):
     """Training that cannot go on: nan in the loss, no layer with a loss."""
 
 
+class DivergedError(TrainError):
+    """The loss or a weight is nan or infinite."""
+
+
 class DarknetWarning(UserWarning):
     """Something C accepts in silence and that is probably a mistake."""

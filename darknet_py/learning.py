@@ -18,7 +18,7 @@ from darknet_py.allocator import keep_memory
 from darknet_py.augment import AugmentOptions
 from darknet_py.batchnorm import BatchNormalizer
 from darknet_py.ema import MovingAverage
-from darknet_py.errors import TrainError
+from darknet_py.errors import DivergedError, TrainError
 from darknet_py.gradients import PassOn
 from darknet_py.group import ALONE
 from darknet_py.layers import Head, Layer
@@ -152,7 +152,7 @@ class Learner:
         Inputs `(batch, c, h, w)`, RGB from 0 to 1, or `(batch, n)`; truth `(batch, n)` as in C.
 
         Raises:
-            TrainError: the loss is nan or infinite; the first bad layer is named.
+            DivergedError: the loss is nan or infinite; the first bad layer is named.
         """
         if self.before is not None:
             self.before(self.iteration, self._mini_batch)
@@ -166,7 +166,7 @@ class Learner:
             x = self.attack(x, labels, self.iteration, partial(self._forward, adversarial=True))
         ends, directions, loss = self._forward(x, labels)
         if not math.isfinite(loss.cost):
-            raise TrainError(self._describe(x, loss))
+            raise DivergedError(self._describe(x, loss))
         if ends:
             torch.autograd.backward(ends, directions)
         self._mini_batch += 1

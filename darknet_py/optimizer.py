@@ -54,6 +54,9 @@ class Optimizer:
         """Arrays of the layers before `frozen` are left alone."""
         self.options = options
         self.groups = _make_groups(network, options, frozen)
+        self.max_norm = math.inf
+        """The most that the length of all gradients together may be, per image; C has no such
+        limit. Longer ones are scaled down to it (Pascanu et al. 2013)."""
 
     @torch.no_grad()
     def update(self, rate: float, images: int, iteration: int, loss_scale: float = 1.0) -> None:
@@ -67,6 +70,8 @@ class Optimizer:
         """
         options = self.options
         decay = options.decay * images * loss_scale
+        if self.max_norm < math.inf:
+            self._shorten(self.max_norm * images * loss_scale)
         for group in self.groups:
             rule = group.rule
             moving = [
@@ -104,6 +109,13 @@ class Optimizer:
                 for array in group.arrays:
                     array.copy_(apply_maps(hand_on(array), maps))
             self._limit(group)
+
+    def _shorten(self, longest: float) -> None:
+        arrays = [array for group in self.groups for array in group.arrays]
+        gradients = [array.grad for array in arrays if array.grad is not None]
+        if gradients:
+            norm = torch.nn.utils.get_total_norm(gradients)
+            torch._foreach_mul_(gradients, (longest / norm).clamp(max=1.0))
 
     def _adam(self, group: Group, rate: float, decay: float, iteration: int) -> None:
         # PARITY: directions are sums over the images, which Adam's ratio takes out again but for

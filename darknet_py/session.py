@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from darknet_py.checkpoints import Checkpoints
 from darknet_py.datasets import Dataset
 from darknet_py.datasets.text import Text
-from darknet_py.errors import TrainError, WeightsError
+from darknet_py.errors import DivergedError, TrainError, WeightsError
 from darknet_py.layers.recurrent import Recurrent
 from darknet_py.learning import Learner
 from darknet_py.network import Network
@@ -107,7 +108,10 @@ class Session:
                     if learner.group.any(self.stop()):
                         return
             except TrainError as error:
-                raise TrainError(f"{error}; {self._where()}") from None
+                where = self._where()
+                if isinstance(error, DivergedError) and learner.optimizer.max_norm == math.inf:
+                    where += "; -max_norm 50 or a lower learning_rate may keep it from running away"
+                raise TrainError(f"{error}; {where}") from None
         self.ended = True
 
     def _note(self, progress: Progress) -> Progress:

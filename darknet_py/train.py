@@ -139,7 +139,7 @@ def _learn_part(learner: Learner, rows: Rows) -> Loss:
         return learner.learn(rows.inputs, rows.truth)
     except TrainError as error:
         images = f" (images: {', '.join(rows.paths)})" if rows.paths else ""
-        raise TrainError(f"{error}{images}") from None
+        raise type(error)(f"{error}{images}") from None
 
 
 def _split(learner: Learner, rows: list[Rows], parts: int) -> Iterator[Rows]:

@@ -293,7 +293,8 @@ def test_nan_stops_and_keeps_the_last_checkpoint(folder, monkeypatch, capsys, ca
         assert told.startswith(
             "darknet-py: weights of layer 2 [convolutional] is no longer finite: not saved"
         )
-    assert told.endswith(f"; {intact}")
+    advice = "-max_norm 50 or a lower learning_rate may keep it from running away"
+    assert told.endswith(f"; {intact}; {advice}")
     assert bytes_of(folder / "backup", "_last.weights") == before
 
 

@@ -15,7 +15,7 @@ FILES = sorted(p for p in PACKAGE.rglob("*.py") if "_files" not in p.parts)
 LEVELS = [
     {"errors", "filetype"},
     {"cfg", "files", "dialect", "replacing", "resampling", "gradients"}
-    | {"filling", "sync_norm", "rounding", "gemm"},
+    | {"filling", "sync_norm", "narrow_norm", "rounding", "gemm"},
     {"datafile", "options"},
     {"boxes", "results", "image", "shape", "activations", "batchnorm", "schedule", "augment"},
     {"pictures", "draw", "anchors", "hierarchy", "trees", "heads"}

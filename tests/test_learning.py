@@ -61,6 +61,27 @@ def test_the_update_is_that_of_c():
             assert_close(dict(layer.arrays())[name], old + 0.2 / 2 * pile)
 
 
+@pytest.mark.parametrize("subdivisions", [1, 2])
+def test_gradients_longer_than_the_limit_are_scaled_down_together(subdivisions):
+    images, network = ramp(2, 2, 4, 5), small()
+    learner = configure(network, momentum=0.0, decay=0.0, learning_rate=0.2, loss_scale=8.0)
+    before = [a.detach().clone() for a in network.parameters()]
+    for _ in range(subdivisions):
+        learner.learn(images, truth(2))
+    gradients = [a.grad.clone() / (8 * 2 * subdivisions) for a in network.parameters()]
+    norm = sum(float(g.square().sum()) for g in gradients) ** 0.5
+    learner.optimizer.max_norm = norm / 3
+    learner.update()
+    for array, old, gradient in zip(network.parameters(), before, gradients, strict=True):
+        assert_close(array, old.numpy() - 0.2 * gradient.numpy() / 3)
+    learner.learn(images, truth(2))
+    learner.optimizer.max_norm = 1e9
+    given = network[0].weights.grad.clone()
+    old = network[0].weights.detach().clone()
+    learner.update()
+    assert_close(network[0].weights, (old - 0.2 / 16 * given).numpy())
+
+
 def test_adam_is_that_of_c():
     network, images = small(), ramp(2, 2, 4, 5)
     learner = configure(network, adam=True, decay=0.1, learning_rate=0.2, eps=1e-3)

@@ -38,6 +38,13 @@ FLAGS = (
     Flag("workers", "how many threads prepare pictures, 0: none (default: 2)", int, 2),
     Flag("processes", "prepare pictures in processes instead of threads"),
     Flag("amp", "compute in bfloat16 where that is safe"),
+    Flag(
+        "max_norm",
+        "scale the gradients of an update down to this length per image where they are longer, "
+        "which keeps a high learning rate from running away; 0: as C, no limit (0)",
+        float,
+        0.0,
+    ),
     Flag("c_lines", "print what C prints, line by line, in the dialect's format"),
     Flag("tensorboard", "write TensorBoard's files to this folder (needs the extra)", file_name),
     Flag("chart", "an older chart.png to draw on", file_name),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import warnings
 from argparse import Namespace
@@ -73,14 +74,17 @@ def open_session(spec: Spec, args: Namespace, signals: Signals, group: Group) ->
     device = find_device(group.device if several else choose_device(args))
 
     def prepare(seed: int) -> tuple[Learner, Dataset]:
+        learner: Learner
         source = data if data is not None else Path(args.file if spec.kind == "rnn" else args.list)
         bad = Path() if group.is_first else None
         dataset = dataset_of(network, source, _kind(spec, args, data), seed, bad=bad)
         network.to(device)
-        if not several:
-            return Learner(network, amp=args.amp, seed=seed), dataset
-        sync = args.syncbn
-        learner = ParallelLearner(network, group, sync_batchnorm=sync, amp=args.amp, seed=seed)
+        if several:
+            sync = args.syncbn
+            learner = ParallelLearner(network, group, sync_batchnorm=sync, amp=args.amp, seed=seed)
+        else:
+            learner = Learner(network, amp=args.amp, seed=seed)
+        learner.optimizer.max_norm = args.max_norm or math.inf
         return learner, dataset
 
     if not group.is_first:

@@ -66,8 +66,19 @@ class Dropout(Layer):
         if self.options.dropblock:
             return self._drop_blocks(x)
         share = 1 - self.options.probability
-        kept = torch.empty_like(x).bernoulli_(share, generator=self.generator)
-        return x * kept.mul_(1 / share)
+        return x * self._kept(x, share).mul_(1 / share)
+
+    def _kept(self, x: Tensor, share: float) -> Tensor:
+        """1 with the chance `share`, to within 2^-16, otherwise 0: in the layout of `x`.
+
+        Four chances come from each drawn number, which takes a quarter of bernoulli_'s time.
+        """
+        kept = torch.empty_like(x)
+        numbers = torch.empty((x.numel() + 3) // 4, dtype=torch.int64, device=x.device)
+        numbers.random_(-(1 << 63), None, generator=self.generator)
+        drawn = numbers.view(torch.int16)[: x.numel()].as_strided(kept.shape, kept.stride())
+        below = min(round(share * (1 << 16)) - (1 << 15), (1 << 15) - 1)
+        return torch.lt(drawn, below, out=kept)
 
     def _drop_blocks(self, x: Tensor) -> Tensor:
         batch, channels, height, width = x.shape
