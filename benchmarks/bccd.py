@@ -32,11 +32,17 @@ class Variant:
     settings: Mapping[str, Any] = field(default_factory=dict)
     iterations: int | None = None
     """None: as the cfg says."""
+    flags: tuple[str, ...] = ()
 
 
+STEADY = ("-max_norm", "60")
+"""Without, the run that C's cfg describes ends in nan with most seeds (docs/training.md)."""
 VARIANTS = {
     "bccd": Variant(
-        "yolo-fastest-1.1, COCO's first 109 layers, as C", PLAIN, ("yolo-fastest-1.1", 109)
+        "yolo-fastest-1.1, COCO's first 109 layers, as C",
+        PLAIN,
+        ("yolo-fastest-1.1", 109),
+        flags=STEADY,
     ),
     "bccd-best": Variant(
         "yolo-fastest-1.1, the best within 15 minutes",
@@ -44,16 +50,16 @@ VARIANTS = {
         ("yolo-fastest-1.1", 109),
         {
             "net.policy": "sgdr",  # one cosine from the rate to learning_rate_min
-            "net.learning_rate": 0.002,
-            "net.learning_rate_min": 0.00002,
+            "net.learning_rate_min": 0.00001,
             "net.burn_in": 100,
             "yolo.anchors": ANCHORS,
             "yolo.jitter": 0.3,
         },
         1500,
+        STEADY,
     ),
     "bccd-scratch": Variant("yolov4-tiny, a quarter of the filters, from nothing",
-                            HERE / "bccd-tiny.cfg"),
+                            HERE / "bccd-tiny.cfg", flags=STEADY),
 }  # fmt: skip
 
 
@@ -70,7 +76,7 @@ def run(name: str, args: argparse.Namespace, work: Path, out: Path) -> dict[str,
     data = _write_data(folder)
     cfg, changed = _write_cfg(variant, args, folder)
     words = ["detector", "train", str(data), str(cfg), *_start(variant, folder)]
-    words += ["-seed", str(args.seed), "-quiet"]
+    words += ["-seed", str(args.seed), "-quiet", *variant.flags]
     trained = train(words, folder, args.threads)
     shutil.copyfile(folder / f"chart_{cfg.stem}.png", out / f"{name.replace('-', '_')}_chart.png")
     weights = folder / "backup" / f"{cfg.stem}_final.weights"
@@ -82,7 +88,8 @@ def run(name: str, args: argparse.Namespace, work: Path, out: Path) -> dict[str,
         row[f"{one['name']}, %"] = round(100 * one["average_precision"], 2)
     row["last loss"] = trained.losses[-1]
     row["seed"] = args.seed
-    row["changed"] = " ".join(f"{key}={value}" for key, value in changed.items()) or "nothing"
+    changes = [f"{key}={value}" for key, value in changed.items()]
+    row["changed"] = " ".join((*changes, *variant.flags)) or "nothing"
     return row
 
 
