@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from darknet_py import __version__
+from darknet_py.backends.identity import code_state
 from darknet_py.convert.program import fold
 from darknet_py.errors import DarknetError, DarknetWarning
 from darknet_py.inputs import run_batch
@@ -145,8 +146,8 @@ def find_folder() -> Path:
 def find_key(network: Network, shape: Sequence[int], dtype: torch.dtype) -> str:
     """What a program depends on: cfg, weights, shape, type, versions, and the CPU."""
     digest = hashlib.sha256()
-    texts = (__version__, torch.__version__, OPTIONS, network.dialect.name, shape, dtype, _cpu())
-    for text in texts:
+    versions = (__version__, code_state(), torch.__version__, OPTIONS)
+    for text in (*versions, network.dialect.name, shape, dtype, _cpu()):
         digest.update(f"{text}\n".encode())
     for section in network.sections:
         options = {name: option.value for name, option in section.options.items()}

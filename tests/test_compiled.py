@@ -9,6 +9,7 @@ import torch
 from helpers import ROOT, build, ramp
 
 from darknet_py import compiled
+from darknet_py.backends import identity
 from darknet_py.compiled import CompiledNetwork, fast_mish, find_key
 from darknet_py.errors import DarknetWarning
 
@@ -190,3 +191,14 @@ def test_compile_is_for_torch(tmp_path, capsys):
     for words in (["x.onnx"], ["x.cfg", "x.weights", "-backend", "openvino"]):
         assert main(["detect", *words, "-compile"]) == 1
         assert capsys.readouterr().err == f"darknet-py: {message}\n"
+
+
+def test_a_program_of_other_code_is_not_used(network, tmp_path, monkeypatch):
+    (tmp_path / "lower").mkdir()
+    module = tmp_path / "lower" / "fuse.py"
+    module.write_text("FACTOR = 1\n")
+    monkeypatch.setattr(identity, "_PACKAGE", tmp_path)
+    before = find_key(network, (1, 3, 24, 20), torch.float32)
+    assert find_key(network, (1, 3, 24, 20), torch.float32) == before
+    module.write_text("FACTOR = 10\n")
+    assert find_key(network, (1, 3, 24, 20), torch.float32) != before

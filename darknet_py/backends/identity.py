@@ -20,9 +20,6 @@ from darknet_py.cfg import format_cfg, read_cfg, read_files
 from darknet_py.errors import DarknetWarning, WeightsError
 
 _PACKAGE = Path(__file__).parent.parent
-_FOLDERS = ("convert", "layers")
-_MODULES = ("activations", "batchnorm", "bit_weights", "cfg", "dialect", "metadata", "network")
-"""Of this package, what a conversion is made by."""
 _YOUNG = 2.0
 """Seconds for which a file's time may not show that it was written again."""
 
@@ -47,7 +44,7 @@ class Source:
         Raises:
             DarknetError: a file cannot be read.
         """
-        parts: list[Any] = [__version__, _code(), self.dialect, self.half, self.int8, *more]
+        parts: list[Any] = [__version__, code_state(), self.dialect, self.half, self.int8, *more]
         if self.weights is None:
             parts.append(file_digest(self.cfg))
         else:
@@ -91,6 +88,12 @@ def file_digest(path: str) -> str:
     if time.time() - max(facts.st_mtime, facts.st_ctime) > _YOUNG:
         remember("digests", key, hasher.hexdigest())
     return hasher.hexdigest()
+
+
+def code_state() -> list[list[Any]]:
+    """The state of this package's own files: in a checkout the version stays while they change."""
+    facts = [(str(path), path.stat()) for path in _PACKAGE.rglob("*.py")]
+    return sorted([name, f.st_size, f.st_mtime_ns] for name, f in facts)
 
 
 def versions(packages: Iterable[str]) -> list[str | None]:
@@ -142,15 +145,6 @@ def _cfg_digests(cfg: str) -> list[str]:
         sections = read_cfg(cfg)
     texts = [cfg, format_cfg(sections), json.dumps(read_files(sections))]
     return [digest(text.encode("utf-8", "surrogateescape")) for text in texts]
-
-
-def _code() -> list[Any]:
-    """The state of this package's own files: in a checkout the version stays while they change."""
-    files = [_PACKAGE / f"{name}.py" for name in _MODULES]
-    for folder in _FOLDERS:
-        files += (_PACKAGE / folder).glob("*.py")
-    facts = [(path.name, path.stat()) for path in files if path.is_file()]
-    return sorted([name, f.st_size, f.st_mtime_ns] for name, f in facts)
 
 
 def _folder(folder: str | None) -> list[Any]:
