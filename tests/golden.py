@@ -138,6 +138,7 @@ def replay_lowered(golden: Golden) -> Replay:
         darknet_py.load_weights(network, source)
     worst = compare(golden, prepare(network, every_layer=True)(golden.input()), "")
     used = prepare(network)
+    used.worth = 0.0
     for _ in range(PATIENCE):  # the last time with compiled segments
         used.reset_state()
         outputs = used(golden.input())

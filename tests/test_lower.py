@@ -27,6 +27,7 @@ def check(network, x, **options):
     with torch.inference_mode():
         expected = network(x)
     lowered = prepare(network, **options)
+    lowered.worth = 0.0
     for _ in range(4):  # step by step at first, then compiled
         outputs = lowered(x)
         assert len(outputs) == len(lowered.wanted)
@@ -270,6 +271,18 @@ def test_torch_can_compile_the_whole():
     (expected,) = lowered(x)
     lowered._run = torch.compile(lowered.run, backend="eager")
     assert_close(lowered(x)[0], expected)
+
+
+@fused
+def test_what_has_not_run_for_long_is_not_compiled():
+    lowered, x = prepare(build(ROUTES, (3, 8, 12))), ramp(2, 3, 8, 12)
+    lowered.worth = 1e9
+    for _ in range(5):
+        lowered(x)
+    assert not lowered._divided
+    lowered.worth = 1e-9
+    lowered(x)
+    assert list(lowered._divided) == [(2, torch.get_num_threads())]
 
 
 @pytest.mark.gpu

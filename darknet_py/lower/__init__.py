@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections import Counter
+import time
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
 import torch
@@ -18,7 +19,10 @@ from darknet_py.network import Network
 from darknet_py.operations import Place, Plain, Slot, onednn
 
 PATIENCE = 3
-"""The run of a batch size in which its segments are compiled, which takes up to two seconds."""
+"""The first run of a batch size in which its segments may be compiled, in up to two seconds."""
+WORTH = 0.5
+"""Seconds that a batch size's runs have taken before its segments are compiled: few runs of a small
+network would not win that back."""
 
 
 class Lowered:
@@ -31,7 +35,9 @@ class Lowered:
     def __init__(self, network: Network, steps: list[Step], wanted: list[int], place: Place):
         self.steps, self.wanted, self.place = steps, wanted, place
         self.image = network.image
+        self.worth = WORTH
         self._runs: Counter[tuple[int, int]] = Counter()
+        self._seconds: defaultdict[tuple[int, int], float] = defaultdict(float)
         self._divided: dict[tuple[int, int], list[Step | Segment]] = {}
         self._run: Runner = self.run
         if place.device.type == "cuda" and not self._remembers():
@@ -52,18 +58,14 @@ class Lowered:
                 f"the network's input must be (batch, {sizes}), got {tuple(x.shape)}; for other "
                 "sizes, resize the network and prepare it again"
             )
+        start = time.perf_counter()
         outputs = self._run(self.place.to(x))
+        self._seconds[_key(x)] += time.perf_counter() - start
         return [y.to(torch.float32).contiguous() for y in outputs]
 
     def run(self, x: Tensor) -> list[Tensor]:
         """The same for an input as `Place.to` gives it; outputs of any layout and precision."""
-        steps: Sequence[Step | Segment] = self.steps
-        if self.place.fused:
-            key = (len(x), torch.get_num_threads())
-            self._runs[key] += 1
-            if self._runs[key] >= PATIENCE and key not in self._divided:
-                self._divided[key] = divide(self.steps)
-            steps = self._divided.get(key, steps)
+        steps = self._choose(_key(x)) if self.place.fused else self.steps
         outputs, buffers = {-1: x}, dict[int, Tensor]()
         del x  # it is freed behind its last reader
         for step in steps:
@@ -72,6 +74,15 @@ class Lowered:
             for single in step.steps if isinstance(step, Segment) else (step,):
                 self._execute(single, outputs, buffers)
         return [outputs[i] for i in self.wanted]
+
+    def _choose(self, key: tuple[int, int]) -> Sequence[Step | Segment]:
+        """The single steps, or segments compiled from them once that pays."""
+        self._runs[key] += 1
+        if key not in self._divided:
+            if self._runs[key] < PATIENCE or self._seconds[key] < self.worth:
+                return self.steps
+            self._divided[key] = divide(self.steps)
+        return self._divided[key]
 
     def _execute(self, step: Step, outputs: dict[int, Tensor], buffers: dict[int, Tensor]) -> None:
         index, target = step.index, step.target
@@ -108,6 +119,11 @@ class Lowered:
         for step in self.steps:
             if isinstance(step.operation, Plain) and isinstance(step.operation.layer, Layer):
                 step.operation.layer.reset_state()
+
+
+def _key(x: Tensor) -> tuple[int, int]:
+    """What segments are compiled for: size of the batch, and threads."""
+    return len(x), torch.get_num_threads()
 
 
 def prepare(
