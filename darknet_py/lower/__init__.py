@@ -21,8 +21,8 @@ from darknet_py.operations import Place, Plain, Slot, onednn
 PATIENCE = 3
 """The first run of a batch size in which its segments may be compiled, in up to two seconds."""
 WORTH = 2.0
-"""Seconds that a batch size's runs have taken before its segments are compiled: that costs about half
-a second and saves a sixth to a half of what comes after."""
+"""Seconds that a batch size's runs have taken before its segments are compiled: that costs about
+half a second, and saves a sixth to a half of what comes after."""
 
 
 class Lowered:
