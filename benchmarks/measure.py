@@ -14,6 +14,8 @@ TURN = 0.04
 """Seconds that a turn lasts at least, if a run is shorter."""
 REST = 0.01
 """Seconds after a turn in which threads that wait actively go to sleep."""
+LEAST = 5
+"""Turns of each that is not slow, however long they take."""
 LONGEST = 120.0
 """Seconds that a run may take at the most."""
 
@@ -62,17 +64,17 @@ def _take_turns(
 ) -> dict[str, list[float]]:
     taken: dict[str, list[float]] = {rival.name: [] for rival in rivals}
     last = {rival.name: results[rival.name]["first"] for rival in rivals}
-    start = time.perf_counter()
+    spent = 0.0  # by those that are not slow
     for number in range(budget.rounds):
-        spent = time.perf_counter() - start
         quick = [rival for rival in rivals if not rival.slow]
-        if number and spent + sum(last[rival.name] for rival in quick) > budget.seconds:
+        need = sum(last[rival.name] for rival in quick)
+        if number >= LEAST and spent + need > budget.seconds:
             break
         for rival in rivals:
             run = last[rival.name]
             if rival.slow and number and (number > 2 or run > budget.seconds / 4):
                 continue
-            times = max(1, min(10, round(TURN / max(run, 1e-5))))
+            times, start = max(1, min(10, round(TURN / max(run, 1e-5)))), time.perf_counter()
             answer = processes[rival.name].ask(
                 LONGEST, do="run", times=times, warm=1 if run < TURN else 0
             )
@@ -84,4 +86,6 @@ def _take_turns(
             taken[rival.name] += answer["seconds"]
             last[rival.name] = statistics.median(answer["seconds"])
             time.sleep(REST)
+            if not rival.slow:
+                spent += time.perf_counter() - start
     return taken
