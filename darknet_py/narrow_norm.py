@@ -42,7 +42,10 @@ def pixels_in_a_row(x: Tensor) -> int:
 
 
 def moments(x: Tensor, pixels: int) -> tuple[Tensor, Tensor]:
-    """Mean and variance (over N) of each channel."""
+    """Mean and variance (over N) of each channel, `(channels,)` both.
+
+    `x`: `(batch, channels, height, width)`; `pixels`: what `pixels_in_a_row` gave for it, above 1.
+    """
     rows = _rows(x, pixels)
     count = rows.numel() // rows.shape[1]
     mean, variance = x.new_zeros(rows.shape[1]), x.new_zeros(rows.shape[1])
@@ -60,7 +63,10 @@ def normalize(
     biases: Tensor | None,
     epsilon: float,
 ) -> Tensor:
-    """`scales * (x - mean) / sqrt(variance + epsilon) + biases`."""
+    """`scales * (x - mean) / sqrt(variance + epsilon) + biases`, of the shape of `x`.
+
+    `x`: `(batch, channels, ...)`; the others `(channels,)`.
+    """
     pixels = pixels_in_a_row(x)
     if pixels == 1:
         return F.batch_norm(x, mean, variance, scales, biases, eps=epsilon)
@@ -75,7 +81,9 @@ def backward(
 ) -> tuple[Tensor | None, Tensor, Tensor]:
     """Gradients of `x`, scales and biases, where mean and deviation are the mini-batch's.
 
-    `inverse` is 1 / the deviation; `of_x`: whether that of `x` is wanted, None where it is not.
+    `gradient` and `x`: `(batch, channels, ...)`; the others, and the gradients of scales and
+    biases, `(channels,)`. `inverse` is 1 / the deviation; `of_x`: whether that of `x` is wanted,
+    None where it is not.
     """
     pixels = pixels_in_a_row(x)
     native = torch.ops.aten.native_batch_norm_backward

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from darknet_py import narrow_norm
+
 
 class Processes(Protocol):
     """What passes between the processes."""
@@ -72,9 +74,9 @@ class SyncNorm(torch.autograd.Function):
         own_deviation = (own_variance + 1e-5).sqrt()
         if normalizer.sample_variance:
             own_deviation = own_variance.sqrt() + 1e-6
-        ones, wanted = torch.ones_like(own_mean), [False, True, True]
-        _, with_x, of_biases = torch.ops.aten.native_batch_norm_backward(
-            gradient, x.float(), ones, None, None, own_mean, ones, True, 0.0, wanted
+        ones = torch.ones_like(own_mean)
+        _, with_x, of_biases = narrow_norm.backward(
+            gradient, x.float(), ones, own_mean, ones, of_x=False
         )
         of_scales = with_x / own_deviation
         if not ctx.needs_input_grad[0]:

@@ -114,3 +114,8 @@ def test_text_is_not_divided():
         Loader(Text(None), [0], share=(0, 2))
     assert str(caught.value) == "a text is learned from in one process, not in several"
     assert os.environ.get("RANK") is None
+
+
+def test_a_negative_limit_of_the_gradients_is_refused(run, capsys):
+    assert train(*run, "-max_norm", "-1") == 2
+    assert "-max_norm takes a length from 0 on, got -1" in capsys.readouterr().err

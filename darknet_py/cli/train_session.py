@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from darknet_py.cli.arguments import UsageError
 from darknet_py.cli.model import choose_device, print_loaded, resolve
 from darknet_py.cli.signals import Signals
 from darknet_py.cli.train_lines import Style
@@ -60,6 +61,8 @@ def open_session(spec: Spec, args: Namespace, signals: Signals, group: Group) ->
     from darknet_py.training_checks import check_batch, check_detector
     from darknet_py.training_state import Run
 
+    if not args.max_norm >= 0:
+        raise UsageError(f"-max_norm takes a length from 0 on, got {args.max_norm:g}")
     if not group.is_first:  # the first one prints
         args.quiet = True
         warnings.simplefilter("ignore", DarknetWarning)

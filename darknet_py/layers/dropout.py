@@ -74,8 +74,8 @@ class Dropout(Layer):
         Four chances come from each drawn number, which takes a quarter of bernoulli_'s time.
         """
         kept = torch.empty_like(x)
-        numbers = torch.empty((x.numel() + 3) // 4, dtype=torch.int64, device=x.device)
-        numbers.random_(-(1 << 63), None, generator=self.generator)
+        numbers = torch.empty((x.numel() + 3) // 4, dtype=torch.int64)
+        numbers = numbers.random_(-(1 << 63), None, generator=self.generator).to(x.device)
         drawn = numbers.view(torch.int16)[: x.numel()].as_strided(kept.shape, kept.stride())
         below = min(round(share * (1 << 16)) - (1 << 15), (1 << 15) - 1)
         return torch.lt(drawn, below, out=kept)
