@@ -11,9 +11,11 @@ from typing import Any
 from rivals import Process, Rival
 
 TURN = 0.04
-"""Seconds that a turn lasts at least, if a run is shorter."""
-REST = 0.01
-"""Seconds after a turn in which threads that wait actively go to sleep."""
+"""Seconds that a turn's runs that count last at least; one goes before them that does not count,
+since it finds the caches, and the threads, as other rivals left them."""
+REST = 0.06
+"""Seconds after a turn in which threads that wait actively go to sleep: onnxruntime's after 50 ms,
+PyTorch's after 11."""
 LEAST = 5
 """Turns of each that is not slow, however long they take."""
 LONGEST = 120.0
@@ -67,7 +69,7 @@ def _take_turns(
     spent = 0.0  # by those that are not slow
     for number in range(budget.rounds):
         quick = [rival for rival in rivals if not rival.slow]
-        need = sum(last[rival.name] for rival in quick)
+        need = 2 * sum(last[rival.name] for rival in quick)
         if number >= LEAST and spent + need > budget.seconds:
             break
         for rival in rivals:
@@ -76,7 +78,7 @@ def _take_turns(
                 continue
             times, start = max(1, min(10, round(TURN / max(run, 1e-5)))), time.perf_counter()
             answer = processes[rival.name].ask(
-                LONGEST, do="run", times=times, warm=1 if run < TURN else 0
+                LONGEST, do="run", times=times, warm=0 if rival.slow else 1
             )
             if "cannot" in answer:
                 results[rival.name] = answer

@@ -13,7 +13,7 @@ from darknet_py.backends import open_scorer
 from darknet_py.dialect import Dialect
 from darknet_py.errors import CfgError, DarknetError
 from darknet_py.hierarchy import multiply_down
-from darknet_py.inputs import run_batch
+from darknet_py.inputs import run_batch, settle
 from darknet_py.layers.convolutional import Convolutional
 from darknet_py.layers.cost import Cost
 from darknet_py.layers.softmax import Softmax
@@ -173,6 +173,10 @@ class Classifier(Loaded, Scorer):
         if self.tree is not None:
             multiply_down(scores, self.tree, leaves_only=network.dialect.classify_leaves)
         return scores
+
+    def settle(self) -> None:
+        """Be as fast from now on as after many runs."""
+        settle(self.layout)
 
     def compile(self) -> None:
         """Run as machine code of the network's own from now on (docs/speed.md).

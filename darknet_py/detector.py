@@ -14,7 +14,7 @@ from darknet_py.boxes import Detections, join_detections
 from darknet_py.dialect import Dialect
 from darknet_py.errors import CfgError
 from darknet_py.finder import Finder, fill_names
-from darknet_py.inputs import run_batch
+from darknet_py.inputs import run_batch, settle
 from darknet_py.loaded import Loaded, find_files, make_source
 from darknet_py.network import Network
 
@@ -170,6 +170,10 @@ class Detector(Loaded, Finder):
             return self.compiled(torch.from_numpy(inputs))
         heads = [head.index for head in self.layout.heads]
         return run_batch(self.layout, inputs, heads, self.half, self._file)
+
+    def settle(self) -> None:
+        """Be as fast from now on as after many runs."""
+        settle(self.layout)
 
     def compile(self) -> None:
         """Run as machine code of the network's own from now on (docs/speed.md).

@@ -58,6 +58,9 @@ class Finder(ABC):
     def run(self, inputs: np.ndarray) -> Sequence[Any]:
         """The outputs, a batch each, for prepared inputs `(batch, channels, height, width)`."""
 
+    def settle(self) -> None:  # noqa: B027  (most are so from the start)
+        """Be as fast from now on as after many runs."""
+
     @abstractmethod
     def decode(self, outputs: Sequence[Any]) -> Detections:
         """The boxes in one sample of the outputs, relative to the network's input."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import attrgetter
 from threading import RLock
 from weakref import WeakKeyDictionary
 
@@ -45,6 +46,8 @@ class _Prepared:
     wanted: list[int] | None
     half: bool
     arrays: list[Tensor]
+    counted: list[Tensor]
+    """Those whose changes PyTorch counts."""
     state: list[object]
 
 
@@ -111,7 +114,15 @@ def give_back(network: Network, file: WeightsFile) -> None:
         file.give_back(network)
         found = _prepared.get(network)
         if found is not None:  # they are what it was prepared from
-            found.state = _state(network, found.arrays)
+            found.state = _state(network, found.arrays, found.counted)
+
+
+def settle(network: Network) -> None:
+    """Go on with the next batch as after many: what pays in the long run is done at once."""
+    with _lock:
+        found = _prepared.get(network)
+        if found is not None:
+            found.lowered.worth = 0.0
 
 
 def forget(network: Network) -> None:
@@ -129,7 +140,9 @@ def _prepare(
     dtype = short if half else None
     lowered = prepare(network, dtype=dtype, wanted=outputs, consume=consume)
     arrays = [*network.parameters(), *network.buffers()]
-    return _Prepared(lowered, network.image, wanted, half, arrays, _state(network, arrays))
+    counted = [x for x in arrays if not x.is_inference()]
+    state = _state(network, arrays, counted)
+    return _Prepared(lowered, network.image, wanted, half, arrays, counted, state)
 
 
 def _holds(found: _Prepared, network: Network, wanted: list[int] | None, half: bool) -> bool:
@@ -137,13 +150,11 @@ def _holds(found: _Prepared, network: Network, wanted: list[int] | None, half: b
         network.image,
         wanted,
         half,
-    ) and found.state == _state(network, found.arrays)
+    ) and found.state == _state(network, found.arrays, found.counted)
 
 
-def _state(network: Network, arrays: list[Tensor]) -> list[object]:
+def _state(network: Network, arrays: list[Tensor], counted: list[Tensor]) -> list[object]:
     """What changes when an array, or how a layer works, does."""
     layers = [layer for layer in network if isinstance(layer, Convolutional)]
     state: list[object] = [(layer.bits, layer.in_c_order, layer.activation) for layer in layers]
-    return state + [
-        (x.data_ptr(), -1 if x.is_inference() else x._version, x.device) for x in arrays
-    ]
+    return [*state, *map(Tensor.data_ptr, arrays), *map(attrgetter("_version"), counted)]

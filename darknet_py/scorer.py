@@ -47,6 +47,9 @@ class Scorer(ABC):
     def run(self, inputs: np.ndarray) -> np.ndarray:
         """The probabilities for prepared inputs, `(batch, channels, height, width)`."""
 
+    def settle(self) -> None:  # noqa: B027  (most are so from the start)
+        """Be as fast from now on as after many runs."""
+
     @overload
     def classify(  # type: ignore[overload-overlap]  # a str is a sequence of str, too
         self, image: Picture, top: int = 5

@@ -227,14 +227,21 @@ def test_measuring_leaves_out_what_fails():
 
         image = Shape(3, 4, 5)
 
+        settled = False
+
         def run(self, inputs):
             assert inputs.shape == (1, 3, 4, 5)
+
+        def settle(self):
+            self.settled = True
 
     class Fails(Runs):
         def run(self, inputs):
             raise DarknetError("no")
 
-    assert list(choice.measure({"a": Runs(), "b": Fails()})) == ["a"]
+    works = Runs()
+    assert list(choice.measure({"a": works, "b": Fails()})) == ["a"]
+    assert works.settled
     with pytest.raises(DarknetError, match=r"^no$"):
         choice.measure({"b": Fails()})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import statistics
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeVar
@@ -20,8 +21,12 @@ if TYPE_CHECKING:
 
 LONGEST = 3.0
 """Seconds that are measured, at most, beyond the first runs."""
-ROUNDS = 12
-"""How often each library runs then, at most."""
+ROUNDS = 8
+"""Turns of each library then, at most."""
+TURN = 0.03
+"""Seconds that the runs of a turn take together, at least."""
+REST = 0.015
+"""Seconds before a turn, in which threads of others that wait actively go to sleep."""
 
 Found = TypeVar("Found", bound="Finder | Scorer")
 
@@ -69,37 +74,48 @@ def choose(
 
 
 def measure(opened: Mapping[str, Found]) -> dict[str, float]:
-    """The shortest run of each for one picture, in seconds; they take turns.
+    """The median time of each for one picture, in seconds; they take turns.
 
-    One that fails is left out.
+    A turn begins with a rest and a run that does not count: threads of another library that still
+    wait actively, and cold caches, would speak against whoever comes next. One that fails is left
+    out.
 
     Raises:
         DarknetError: all fail.
     """
-    best: dict[str, float] = {}
+    inputs: dict[str, np.ndarray] = {}
     failed = DarknetError("nothing to measure")
     for name, item in opened.items():
         shape = item.image
         sides = (1, shape.channels, shape.height, shape.width)
-        inputs = np.random.default_rng(0).random(sides, np.float32)
+        inputs[name] = np.random.default_rng(0).random(sides, np.float32)
         try:
-            for _ in range(2):  # the first runs prepare
-                best[name] = _time(item, inputs)
+            item.run(inputs[name])
+            item.settle()
+            for _ in range(3):  # the first runs prepare
+                item.run(inputs[name])
         except DarknetError as error:
-            best.pop(name, None)
+            del inputs[name]
             failed = error
-    if not best:
+    if not inputs:
         raise failed
+    times: dict[str, list[float]] = {name: [] for name in inputs}
     end = time.perf_counter() + LONGEST
     for _ in range(ROUNDS):
-        for name in best:
-            best[name] = min(best[name], _time(opened[name], inputs))
+        for name, x in inputs.items():
+            time.sleep(REST)
+            opened[name].run(x)
+            times[name] += _turn(opened[name], x)
         if time.perf_counter() > end:
             break
-    return best
+    return {name: statistics.median(found) for name, found in times.items()}
 
 
-def _time(item: Finder | Scorer, inputs: np.ndarray) -> float:
-    start = time.perf_counter()
-    item.run(inputs)
-    return time.perf_counter() - start
+def _turn(item: Finder | Scorer, inputs: np.ndarray) -> list[float]:
+    """Each run of a turn, in seconds."""
+    found: list[float] = []
+    while sum(found) < TURN:
+        start = time.perf_counter()
+        item.run(inputs)
+        found.append(time.perf_counter() - start)
+    return found

@@ -22,6 +22,8 @@ class OnnxModel(Model):
         ort = extra("onnxruntime", "onnx")
         options = ort.SessionOptions()
         options.log_severity_level = 3  # errors, which are raised too
+        # its threads else wait actively for 50 ms, in the way of whatever comes next
+        options.add_session_config_entry("session.force_spinning_stop", "1")
         threads = os.environ.get("OMP_NUM_THREADS", "")
         if threads.isdigit():
             options.intra_op_num_threads = int(threads)

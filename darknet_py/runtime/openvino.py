@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from darknet_py.runtime.model import Input, Model
 
 SECTION = "darknet"
 """Where the model's rt_info holds our metadata."""
+ANY = 0
+"""Stands for any number of pictures."""
 
 
 class OpenVinoModel(Model):
@@ -45,7 +48,11 @@ class OpenVinoModel(Model):
             if cache is not None and _writable(cache):
                 config["CACHE_DIR"] = cache
             model = core.read_model(path)
-            self.compiled = core.compile_model(model, place, config)
+            self._any = partial(core.compile_model, model, place, config)
+            single = _single(model)
+            self._batches = {
+                ANY if single is None else 1: core.compile_model(single or model, place, config)
+            }
         except Exception as error:
             reason = " ".join(str(error).split())
             raise DarknetError(f"{path}: OpenVINO does not take it: {reason}") from None
@@ -61,11 +68,36 @@ class OpenVinoModel(Model):
         metadata = self.metadata
         wanted = [*metadata.outputs, *(f"{state}_next" for state in metadata.states)]
         try:
-            found = self.compiled(feed, share_inputs=True)
+            found = self._compiled(len(feed[self.inputs[0].name]))(feed, share_inputs=True)
             return [np.array(found[name]) for name in wanted]
         except Exception as error:
             reason = " ".join(str(error).split())
             raise DarknetError(f"{self.path}: OpenVINO failed: {reason}") from None
+
+    def _compiled(self, batch: int) -> Any:
+        """The one for a single picture, or that for any number, which is made when it is needed."""
+        return self._batches.get(batch) or self._batches.get(ANY) or self._compile_any()
+
+    def _compile_any(self) -> Any:
+        found = self._batches[ANY] = self._any()
+        return found
+
+
+def _single(model: Any) -> Any:
+    """The model for one picture at a time, which OpenVINO runs up to a third faster.
+
+    None: its batch is fixed, or it remembers what was before.
+    """
+    shape = model.inputs[0].get_partial_shape()
+    if len(model.inputs) > 1 or not shape[0].is_dynamic:
+        return None
+    single = model.clone()
+    try:
+        shape[0] = 1
+        single.reshape({single.inputs[0].get_any_name(): shape})
+    except RuntimeError:
+        return None
+    return single
 
 
 def _half(core: Any, place: str) -> str:
