@@ -17,7 +17,8 @@ REST = 0.06
 """Seconds after a turn in which threads that wait actively go to sleep: onnxruntime's after 50 ms,
 PyTorch's after 11."""
 LEAST = 5
-"""Turns of each that is not slow, however long they take."""
+"""Turns of each that is not slow, however long they take; 3 of runs above `LONG` seconds."""
+LONG = 0.5
 LONGEST = 120.0
 """Seconds that a run may take at the most."""
 
@@ -70,7 +71,8 @@ def _take_turns(
     for number in range(budget.rounds):
         quick = [rival for rival in rivals if not rival.slow]
         need = 2 * sum(last[rival.name] for rival in quick)
-        if number >= LEAST and spent + need > budget.seconds:
+        least = LEAST if max((last[r.name] for r in quick), default=0) < LONG else 3
+        if number >= least and spent + need > budget.seconds:
             break
         for rival in rivals:
             run = last[rival.name]

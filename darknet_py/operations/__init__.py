@@ -23,9 +23,11 @@ class Place:
 
     def to(self, x: Tensor) -> Tensor:
         """`x` on this device, in this type; images with the channels last in memory."""
+        x = x.to(self.device, non_blocking=True)
         image = x.dim() == 4
         layout = torch.channels_last if image else torch.contiguous_format
-        return x.to(self.device, self.dtype, non_blocking=True, memory_format=layout)
+        # the layout first: in one step a CPU takes twice as long
+        return x.contiguous(memory_format=layout).to(self.dtype)
 
 
 @dataclass(frozen=True)
