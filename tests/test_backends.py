@@ -11,6 +11,7 @@ from helpers import ROOT, build
 
 from darknet_py import Classifier, Detector, save_weights
 from darknet_py.backends import Source, choice, converted, store
+from darknet_py.cache import CACHE
 from darknet_py.cli import main
 from darknet_py.errors import DarknetError, DarknetWarning, WeightsError
 from darknet_py.image import save_image
@@ -69,7 +70,7 @@ needs_onnxruntime = pytest.mark.skipif(
 def files(tmp_path, monkeypatch):
     """Two networks, and pictures, in the working directory; a cache of its own."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv(store.CACHE, str(tmp_path / "cache"))
+    monkeypatch.setenv(CACHE, str(tmp_path / "cache"))
     for name, body in (("find", FIND), ("score", SCORE)):
         network = build(body, (3, 32, 48), "pjreddie")
         save_weights(network, f"{name}.weights")
@@ -155,7 +156,7 @@ def test_a_damaged_entry_is_made_again(files, damage):
 
 
 def test_of_several_that_make_an_entry_one_does(tmp_path, monkeypatch):
-    monkeypatch.setenv(store.CACHE, str(tmp_path))
+    monkeypatch.setenv(CACHE, str(tmp_path))
     made = []
 
     def write(folder):
@@ -171,7 +172,7 @@ def test_of_several_that_make_an_entry_one_does(tmp_path, monkeypatch):
 
 
 def test_what_fails_leaves_nothing(tmp_path, monkeypatch):
-    monkeypatch.setenv(store.CACHE, str(tmp_path))
+    monkeypatch.setenv(CACHE, str(tmp_path))
 
     def write(folder):
         (folder / "model").write_text("half of it")
@@ -185,18 +186,12 @@ def test_what_fails_leaves_nothing(tmp_path, monkeypatch):
 
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
-    monkeypatch.setenv(store.CACHE, str(tmp_path / "file"))
+    monkeypatch.setenv(CACHE, str(tmp_path / "file"))
     message = "cannot be written .*: nothing is kept there$"
     with pytest.warns(DarknetWarning, match=message):
         folder, about = store.make_entry("key", lambda folder: {"a": 1})
     assert about == {"a": 1, "sizes": {}}
     assert folder.is_dir()
-
-
-def test_the_cache_is_where_the_system_says(tmp_path, monkeypatch):
-    monkeypatch.delenv(store.CACHE, raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert store.cache_folder() == tmp_path / "darknet-py"
 
 
 @needs_onnxruntime

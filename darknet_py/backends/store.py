@@ -7,37 +7,17 @@ import json
 import os
 import secrets
 import shutil
-import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from darknet_py.cache import cache_folder
 from darknet_py.errors import DarknetWarning
 
-CACHE = "DARKNET_PY_CACHE"
-"""The environment variable that names another folder than the system's."""
 ABOUT = "about.json"
 """The file that says what lies in an entry, and how large each file is."""
-
-
-def cache_folder() -> Path:
-    r"""Where converted models lie: $DARKNET_PY_CACHE, or the system's folder for such files.
-
-    That is `$XDG_CACHE_HOME/darknet-py`, `~/.cache/darknet-py`, `~/Library/Caches/darknet-py`, or
-    `%LOCALAPPDATA%\darknet-py\Cache`.
-    """
-    given = os.environ.get(CACHE)
-    if given:
-        return Path(given)
-    if os.environ.get("XDG_CACHE_HOME"):
-        return Path(os.environ["XDG_CACHE_HOME"]) / "darknet-py"
-    if os.name == "nt" and os.environ.get("LOCALAPPDATA"):
-        return Path(os.environ["LOCALAPPDATA"]) / "darknet-py" / "Cache"
-    home = Path.home()
-    mac = sys.platform == "darwin"
-    return (home / "Library/Caches" if mac else home / ".cache") / "darknet-py"
 
 
 def find_entry(key: str) -> tuple[Path, dict[str, Any]] | None:
