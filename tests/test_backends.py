@@ -275,7 +275,7 @@ def test_onnxruntime_computes_with_8_bits(files, capsys):
         ("-backend torch -int8 -calibration .", "int8 needs the backend openvino or onnxruntime"),
         (
             "-backend onnxruntime -int8 -calibration .",
-            ".: this folder holds no pictures (.bmp .jpeg .jpg .png .tif .tiff .webp)",
+            ".: this folder holds no pictures (.bmp .jpeg .jpg .pgm .png .ppm .tif .tiff .webp)",
         ),
         (
             "-backend onnxruntime -half",
