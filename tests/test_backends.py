@@ -13,7 +13,7 @@ from darknet_py import Classifier, Detector, save_weights
 from darknet_py.backends import Source, choice, converted, store
 from darknet_py.cache import CACHE
 from darknet_py.cli import main
-from darknet_py.errors import DarknetError, DarknetWarning, WeightsError
+from darknet_py.errors import DarknetError, DarknetWarning, WeightsError, WriteError
 from darknet_py.image import save_image
 
 NEEDED = {
@@ -192,6 +192,40 @@ def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, monkeypatch):
         folder, about = store.make_entry("key", lambda folder: {"a": 1})
     assert about == {"a": 1, "sizes": {}}
     assert folder.is_dir()
+
+
+@pytest.mark.parametrize("kind", [OSError, WriteError])
+def test_a_full_disk_is_done_without(kind, tmp_path, monkeypatch):
+    monkeypatch.setenv(CACHE, str(tmp_path))
+
+    def write(folder):
+        (folder / "model").write_text("half of it")
+        if folder.is_relative_to(tmp_path):
+            raise (
+                OSError(28, "No space left")
+                if kind is OSError
+                else WriteError("a", "No space left")
+            )
+        return {"a": 1}
+
+    message = rf"^{tmp_path}: cannot be written \(No space left\): nothing is kept there$"
+    with pytest.warns(DarknetWarning, match=message):
+        folder, about = store.make_entry("key", write)
+    assert about == {"a": 1, "sizes": {"model": 10}}
+    assert (folder / "model").is_file()
+    assert [p.name for p in (tmp_path / "converted").iterdir()] == ["key.lock"]
+
+
+@pytest.mark.filterwarnings("ignore::darknet_py.errors.DarknetWarning")
+def test_no_room_anywhere_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setenv(CACHE, str(tmp_path))
+
+    def write(folder):
+        raise OSError(28, "No space left")
+
+    message = r"^the folder of temporary files: cannot be written: No space left$"
+    with pytest.raises(WriteError, match=message):
+        store.make_entry("key", write)
 
 
 @needs_onnxruntime

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from darknet_py.cache import cache_folder
-from darknet_py.errors import DarknetWarning
+from darknet_py.errors import DarknetWarning, WriteError
 
 ABOUT = "about.json"
 """The file that says what lies in an entry, and how large each file is."""
@@ -38,25 +38,29 @@ def make_entry(key: str, write: Callable[[Path], Mapping[str, Any]]) -> tuple[Pa
     Of several processes the first one makes it and the others wait, where the system has locks
     for files; elsewhere each makes one, and the first to end wins.
 
+    Where nothing can be written, or there is no room, a warning says so, and the entry is made in
+    a folder that goes with the process.
+
     Args:
         key: a name for a folder.
         write: puts files into the folder it is given; what it returns is kept with them.
+
+    Raises:
+        WriteError: there is no room for temporary files either.
     """
     try:
-        root = cache_folder() / "converted"
-        root.mkdir(parents=True, exist_ok=True)
-        scratch = root / f".{key}.{secrets.token_hex(4)}"
-        scratch.mkdir()
-    except OSError as error:
-        message = f"{cache_folder()}: cannot be written ({error.strerror}): nothing is kept there"
-        warnings.warn(message, DarknetWarning, stacklevel=2)
-        return _temporary(write)
+        return _keep(cache_folder() / "converted", key, write)
+    except (OSError, WriteError) as error:
+        message = f"{cache_folder()}: cannot be written ({_reason(error)}): nothing is kept there"
+    warnings.warn(message, DarknetWarning, stacklevel=2)
     try:
-        with _lock(root / f"{key}.lock"):
-            found = find_entry(key)
-            return found or _fill(scratch, root / key, write)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        return _temporary(write)
+    except OSError as error:
+        raise WriteError("the folder of temporary files", _reason(error)) from None
+
+
+def _reason(error: OSError | WriteError) -> str:
+    return error.reason if isinstance(error, WriteError) else error.strerror or str(error)
 
 
 def drop_entry(key: str) -> None:
@@ -80,6 +84,19 @@ def recall(kind: str, key: str) -> Any:
         return json.loads((cache_folder() / kind / f"{key}.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
+
+
+def _keep(
+    root: Path, key: str, write: Callable[[Path], Mapping[str, Any]]
+) -> tuple[Path, dict[str, Any]]:
+    root.mkdir(parents=True, exist_ok=True)
+    scratch = root / f".{key}.{secrets.token_hex(4)}"
+    scratch.mkdir()
+    try:
+        with _lock(root / f"{key}.lock"):
+            return find_entry(key) or _fill(scratch, root / key, write)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _fill(
