@@ -10,7 +10,7 @@ from helpers import assert_close, build, ramp
 from darknet_py.boxes import Detections, suppress
 from darknet_py.datafile import make_tree
 from darknet_py.detector import Detector
-from darknet_py.errors import DarknetError
+from darknet_py.errors import DarknetError, ImageError
 from darknet_py.evaluation import result_files
 from darknet_py.evaluation.recall import RecallCounter
 from darknet_py.evaluation.stream import Found, find_all
@@ -150,6 +150,14 @@ def test_a_variant_without_changes_finds_the_same(tmp_path):
         not np.array_equal(a.detections.boxes, b.boxes)
         for a, b in zip(find_all(mirrored, paths), plain, strict=True)
     )
+
+
+def test_a_picture_that_is_missing_ends_it(tmp_path):
+    save_image(np.full((9, 12, 3), 80, np.uint8), tmp_path / "0.png")
+    paths = [str(tmp_path / "0.png"), str(tmp_path / "1.png")]
+    found = find_all(Detector(build(BODY, (3, 8, 8))), paths)
+    with pytest.raises(ImageError, match=r"1\.png: cannot be opened: No such file or directory$"):
+        list(found)
 
 
 def read(path):
