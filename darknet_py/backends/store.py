@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import secrets
 import shutil
 import tempfile
@@ -15,6 +14,7 @@ from typing import Any
 
 from darknet_py.cache import cache_folder
 from darknet_py.errors import DarknetWarning, WriteError
+from darknet_py.replacing import settle
 
 ABOUT = "about.json"
 """The file that says what lies in an entry, and how large each file is."""
@@ -104,7 +104,7 @@ def _fill(
 ) -> tuple[Path, dict[str, Any]]:
     about = _describe(scratch, write(scratch))
     for path in (*scratch.iterdir(), scratch):
-        _sync(path)
+        settle(path)
     shutil.rmtree(target, ignore_errors=True)  # one that is damaged
     try:
         scratch.rename(target)
@@ -121,16 +121,6 @@ def _describe(folder: Path, more: Mapping[str, Any]) -> dict[str, Any]:
     about = {**more, "sizes": sizes}
     (folder / ABOUT).write_text(json.dumps(about), encoding="utf-8")
     return about
-
-
-def _sync(path: Path) -> None:
-    """Have the disk hold it before its name does; folders cannot be synced everywhere."""
-    with contextlib.suppress(OSError):
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 _scratch: list[tempfile.TemporaryDirectory[str]] = []
