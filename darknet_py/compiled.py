@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from darknet_py import __version__
 from darknet_py.backends.identity import code_state
+from darknet_py.cache import cache_folder
 from darknet_py.convert.program import fold
 from darknet_py.errors import DarknetError, DarknetWarning
 from darknet_py.inputs import run_batch
@@ -27,7 +28,8 @@ from darknet_py.layers.softmax import Softmax
 from darknet_py.network import Network
 
 CACHE = "DARKNET_PY_COMPILED"
-"""The variable that names another folder for what is compiled."""
+"""The variable that names another folder for what is compiled. What lies there is run: the folder
+is its owner's alone."""
 
 LARGEST_CACHE = 8 * 2**30
 """Above this many bytes the programs that were used longest ago are removed."""
@@ -60,10 +62,10 @@ class CompiledNetwork:
             network: on the CPU.
             plain: makes what runs if compiling fails.
             dtype: what is computed with, float32 or bfloat16.
-            folder: where compiled programs lie; None: `find_folder()`.
+            folder: where compiled programs lie; None: $DARKNET_PY_COMPILED, or the user's.
         """
         self.network, self.dtype, self._make_plain = network, dtype, plain
-        self.folder = find_folder() if folder is None else folder
+        self.folder = cache_folder(CACHE, "compiled") if folder is None else folder
         self._plain: Runner | None = None
         self._programs: dict[tuple[int, ...], Any] = {}
         self._batch = 0
@@ -125,22 +127,6 @@ def compile_runner(network: Network, wanted: Sequence[int] | None, half: bool) -
 
     dtype = torch.bfloat16 if half else torch.float32
     return CompiledNetwork(network, lambda: plain, dtype=dtype)
-
-
-def find_folder() -> Path:
-    """Where compiled programs lie: $DARKNET_PY_COMPILED, or in the user's folder of caches.
-
-    What lies there is run: the folder is its owner's alone.
-    """
-    if os.environ.get(CACHE):
-        return Path(os.environ[CACHE])
-    if platform.system() == "Windows":
-        base = Path(os.environ.get("LOCALAPPDATA", Path.home()))
-    elif platform.system() == "Darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "darknet-py" / "compiled"
 
 
 def find_key(network: Network, shape: Sequence[int], dtype: torch.dtype) -> str:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
+from darknet_py.cache import cache_folder
 from darknet_py.convert.extras import extra
 from darknet_py.errors import DarknetError
 from darknet_py.files import packaged
@@ -27,8 +28,6 @@ from darknet_py.files import packaged
 if TYPE_CHECKING:
     from darknet_py.transfer import Progress
 
-CACHE = "DARKNET_PY_CACHE"
-"""The environment variable that names the folder of downloads."""
 MIRROR = "DARKNET_PY_MIRROR"
 """The environment variable that names a place (https://...) to ask before all others."""
 STALE = 600
@@ -127,15 +126,6 @@ def locate(name: str | os.PathLike[str]) -> ModelFiles:
     return ModelFiles(cfg, fetch(model), names)
 
 
-def cache_folder() -> Path:
-    """Where downloads lie: $DARKNET_PY_CACHE, or the system's folder for such files.
-
-    That is `~/.cache/darknet-py`, `~/Library/Caches/darknet-py`, or under `%LOCALAPPDATA%`.
-    """
-    given = os.environ.get(CACHE)
-    return Path(given) if given else Path(extra("pooch", "download").os_cache("darknet-py"))
-
-
 def fetch(
     model: Model,
     folder: Path | None = None,
@@ -168,6 +158,7 @@ def fetch(
             f"{target}: has {target.stat().st_size:,} bytes, {model.name} has {model.bytes:,}; "
             "move it away, and it is downloaded again"
         )
+    extra("pooch", "download")
     problems = []
     try:
         folder.mkdir(parents=True, exist_ok=True)

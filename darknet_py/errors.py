@@ -29,5 +29,13 @@ class DivergedError(TrainError):
     """The loss or a weight is nan or infinite."""
 
 
+class WriteError(DarknetError):
+    """A file that cannot be written: no room, or no right to; `reason` is the system's."""
+
+    def __init__(self, path: object, reason: str) -> None:
+        super().__init__(f"{path}: cannot be written: {reason}")
+        self.reason = reason
+
+
 class DarknetWarning(UserWarning):
     """Something C accepts in silence and that is probably a mistake."""

@@ -1,6 +1,9 @@
-"""What a file is that was given by mistake, told from its first bytes."""
+"""What a file is: a picture by its ending, something given by mistake by its first bytes."""
 
 from __future__ import annotations
+
+PICTURES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+"""The endings, in small letters, of what counts as a picture in a folder."""
 
 _MAGIC = (
     (b"PK\x03\x04", "a zip archive, such as a PyTorch .pt or .pth file"),

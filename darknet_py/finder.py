@@ -83,8 +83,8 @@ class Finder(ABC):
             ImageError: a picture cannot be read, or has not the network's channels.
         """
         if isinstance(image, str | os.PathLike | np.ndarray):
-            prepared = self._read(image)
-            return self._objects(self._run([prepared])[0], prepared[1])
+            prepared = self.read(image)
+            return self._objects(self.run_each([prepared])[0], prepared[1])
         return list(self.detect_each(image))
 
     def detect_each(self, pictures: Iterable[Picture]) -> Iterator[list[Detection]]:
@@ -96,7 +96,7 @@ class Finder(ABC):
         Raises:
             ImageError: a picture cannot be read, or has not the network's channels.
         """
-        for result in overlap(pictures, self._read, self._run, batch_size(self.image)):
+        for result in overlap(pictures, self.read, self.run_each, batch_size(self.image)):
             (_, size), outputs = result.get()
             yield self._objects(outputs, size)
 
@@ -105,13 +105,17 @@ class Finder(ABC):
         objects = list_detections(found, self.names, size[1], size[0])
         return sorted(objects, key=lambda d: -d.probability)
 
-    def _read(self, picture: Picture) -> tuple[np.ndarray, tuple[int, int]]:
-        """The network's input, and the picture's height and width."""
+    def read(self, picture: Picture) -> tuple[np.ndarray, tuple[int, int]]:
+        """The network's input, and the picture's height and width.
+
+        Raises:
+            ImageError: it cannot be read, or has not the network's channels.
+        """
         pixels = read_picture(picture, self.image.channels)
         return self.prepare(pixels), (pixels.shape[0], pixels.shape[1])
 
-    def _run(self, batch: Sequence[tuple[np.ndarray, tuple[int, int]]]) -> list[list[Any]]:
-        """Each picture's outputs."""
+    def run_each(self, batch: Sequence[tuple[np.ndarray, tuple[int, int]]]) -> list[list[Any]]:
+        """The outputs for each of what `read` gave; they run together."""
         if not batch:
             return []
         outputs = self.run(np.concatenate([inputs for inputs, _ in batch]))

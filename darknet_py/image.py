@@ -191,9 +191,11 @@ def save_image(image: np.ndarray, path: str | os.PathLike[str], quality: int = 8
     pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.shape[2] == 3 else image
     try:
         is_jpeg = path.suffix.lower() in (".jpg", ".jpeg")
-        _, data = cv2.imencode(path.suffix, pixels, is_jpeg * [*_EVERY_COLOUR, quality])
+        done, data = cv2.imencode(path.suffix, pixels, is_jpeg * [*_EVERY_COLOUR, quality])
     except cv2.error:
-        raise ImageError(f"{path}: the name must end in .jpg, .png or .bmp") from None
+        done = False
+    if not done:  # .pgm of colours, for one
+        raise ImageError(f"{path}: the name must end in .jpg, .png or .bmp")
     temporary = path.with_name(f"{path.name}.{os.getpid()}")
     try:
         temporary.write_bytes(data.tobytes())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,7 +16,7 @@ Item = TypeVar("Item")
 Prepared = TypeVar("Prepared")
 Output = TypeVar("Output")
 
-READERS = 2
+WORKERS = min(4, max(2, os.cpu_count() or 2))
 """Threads that prepare items."""
 LARGEST = 16
 """The most pictures of a batch."""
@@ -69,7 +70,7 @@ def overlap(
     source = iter(items)
     waiting: deque[tuple[Item, Future[Prepared]]] = deque()
     running: deque[tuple[list[Result[Item, Prepared, Output]], Future[Sequence[Output]]]] = deque()
-    readers = ThreadPoolExecutor(READERS, "prepare")
+    readers = ThreadPoolExecutor(WORKERS, "prepare")
     runner = ThreadPoolExecutor(1, "run")
     try:
         while True:

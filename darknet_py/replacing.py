@@ -28,15 +28,15 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         if target.exists():
             shutil.copymode(target, temporary)
         temporary.replace(target)
-        _settle(target.parent)
+        settle(target.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _settle(folder: Path) -> None:
-    """Bring a folder's new names to the disk, where the system knows how."""
+def settle(path: Path) -> None:
+    """Bring a file, or a folder's new names, to the disk, where the system knows how."""
     with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
+        handle = os.open(path, os.O_RDONLY)
         try:
             os.fsync(handle)
         finally:

@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from darknet_py.threads import count_threads
+
 BLOCK = 24
 """Rows of the result that are made at once."""
 PARALLEL = 200_000
@@ -27,7 +29,7 @@ def stretch(image: np.ndarray, out: np.ndarray) -> None:
     """
     work = _Stretch(image, out)
     height = len(out)
-    if out.size < PARALLEL or height < 2 * BLOCK or _threads() < 2:
+    if out.size < PARALLEL or height < 2 * BLOCK or count_threads() < 2:
         work.rows(0, height)
         return
     half = _shared_pool().submit(work.rows, height // 2, height)
@@ -114,12 +116,6 @@ def positions(old: int, new: int) -> tuple[np.ndarray, np.ndarray]:
     position = np.arange(new, dtype=np.float32) * scale
     whole = position.astype(np.int64)
     return whole, position - whole.astype(np.float32)
-
-
-def _threads() -> int:
-    """How many threads may share the work: `OMP_NUM_THREADS`, else one a processor."""
-    text = os.environ.get("OMP_NUM_THREADS", "")
-    return int(text) if text.isdigit() else os.cpu_count() or 1
 
 
 def _shared_pool() -> ThreadPoolExecutor:

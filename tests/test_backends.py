@@ -11,8 +11,9 @@ from helpers import ROOT, build
 
 from darknet_py import Classifier, Detector, save_weights
 from darknet_py.backends import Source, choice, converted, store
+from darknet_py.cache import CACHE
 from darknet_py.cli import main
-from darknet_py.errors import DarknetError, DarknetWarning, WeightsError
+from darknet_py.errors import DarknetError, DarknetWarning, WeightsError, WriteError
 from darknet_py.image import save_image
 
 NEEDED = {
@@ -69,7 +70,7 @@ needs_onnxruntime = pytest.mark.skipif(
 def files(tmp_path, monkeypatch):
     """Two networks, and pictures, in the working directory; a cache of its own."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv(store.CACHE, str(tmp_path / "cache"))
+    monkeypatch.setenv(CACHE, str(tmp_path / "cache"))
     for name, body in (("find", FIND), ("score", SCORE)):
         network = build(body, (3, 32, 48), "pjreddie")
         save_weights(network, f"{name}.weights")
@@ -155,7 +156,7 @@ def test_a_damaged_entry_is_made_again(files, damage):
 
 
 def test_of_several_that_make_an_entry_one_does(tmp_path, monkeypatch):
-    monkeypatch.setenv(store.CACHE, str(tmp_path))
+    monkeypatch.setenv(CACHE, str(tmp_path))
     made = []
 
     def write(folder):
@@ -171,7 +172,7 @@ def test_of_several_that_make_an_entry_one_does(tmp_path, monkeypatch):
 
 
 def test_what_fails_leaves_nothing(tmp_path, monkeypatch):
-    monkeypatch.setenv(store.CACHE, str(tmp_path))
+    monkeypatch.setenv(CACHE, str(tmp_path))
 
     def write(folder):
         (folder / "model").write_text("half of it")
@@ -185,7 +186,7 @@ def test_what_fails_leaves_nothing(tmp_path, monkeypatch):
 
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
-    monkeypatch.setenv(store.CACHE, str(tmp_path / "file"))
+    monkeypatch.setenv(CACHE, str(tmp_path / "file"))
     message = "cannot be written .*: nothing is kept there$"
     with pytest.warns(DarknetWarning, match=message):
         folder, about = store.make_entry("key", lambda folder: {"a": 1})
@@ -193,10 +194,38 @@ def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, monkeypatch):
     assert folder.is_dir()
 
 
-def test_the_cache_is_where_the_system_says(tmp_path, monkeypatch):
-    monkeypatch.delenv(store.CACHE, raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert store.cache_folder() == tmp_path / "darknet-py"
+@pytest.mark.parametrize("kind", [OSError, WriteError])
+def test_a_full_disk_is_done_without(kind, tmp_path, monkeypatch):
+    monkeypatch.setenv(CACHE, str(tmp_path))
+
+    def write(folder):
+        (folder / "model").write_text("half of it")
+        if folder.is_relative_to(tmp_path):
+            raise (
+                OSError(28, "No space left")
+                if kind is OSError
+                else WriteError("a", "No space left")
+            )
+        return {"a": 1}
+
+    message = rf"^{tmp_path}: cannot be written \(No space left\): nothing is kept there$"
+    with pytest.warns(DarknetWarning, match=message):
+        folder, about = store.make_entry("key", write)
+    assert about == {"a": 1, "sizes": {"model": 10}}
+    assert (folder / "model").is_file()
+    assert [p.name for p in (tmp_path / "converted").iterdir()] == ["key.lock"]
+
+
+@pytest.mark.filterwarnings("ignore::darknet_py.errors.DarknetWarning")
+def test_no_room_anywhere_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setenv(CACHE, str(tmp_path))
+
+    def write(folder):
+        raise OSError(28, "No space left")
+
+    message = r"^the folder of temporary files: cannot be written: No space left$"
+    with pytest.raises(WriteError, match=message):
+        store.make_entry("key", write)
 
 
 @needs_onnxruntime
@@ -287,7 +316,7 @@ def test_onnxruntime_computes_with_8_bits(files, capsys):
         ("-backend torch -int8 -calibration .", "int8 needs the backend openvino or onnxruntime"),
         (
             "-backend onnxruntime -int8 -calibration .",
-            ".: this folder holds no pictures (.bmp .jpeg .jpg .png .tif .tiff .webp)",
+            ".: this folder holds no pictures (.bmp .jpeg .jpg .pgm .png .ppm .tif .tiff .webp)",
         ),
         (
             "-backend onnxruntime -half",

@@ -285,7 +285,7 @@ for usage in (shutil.disk_usage, lambda path: full):
     done = subprocess.run(
         [sys.executable, "-c", code, str(path)], capture_output=True, text=True, cwd=ROOT
     )
-    start = f"DarknetError {path}: cannot be written: "
+    start = f"WriteError {path}: cannot be written: "
     assert done.returncode == 0 and done.stdout.startswith(start), done
     assert done.stdout.splitlines()[1:] == [f"{start}No space left on device"]
     assert list(tmp_path.iterdir()) == []

@@ -396,10 +396,11 @@ def test_the_list_names_every_model(tiny, capsys):
 
 def test_no_pooch_is_one_line(ask, monkeypatch, capsys):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    monkeypatch.delenv("DARKNET_PY_CACHE", raising=False)
+    monkeypatch.setenv("DARKNET_PY_CACHE", str(ask.folder / "cache"))
     assert main(["download", "tiny"]) == 1
     expected = "darknet-py: needs the package pooch: pip install 'darknet-py[download]'\n"
     assert capsys.readouterr().err == expected
+    assert not (ask.folder / "cache").exists()
 
 
 def test_the_table_is_readable():

@@ -285,6 +285,12 @@ def test_quality_makes_the_file_larger(tmp_path):
     assert sizes == sorted(set(sizes))
 
 
+def test_save_refuses_what_cannot_be_encoded(tmp_path):
+    with pytest.raises(ImageError, match=r"a\.pgm: the name must end in \.jpg, \.png or \.bmp$"):
+        save_image(pixels(5, 6), tmp_path / "a.pgm")
+    assert not list(tmp_path.iterdir())
+
+
 def test_save_refuses_an_unknown_ending_and_a_missing_folder(tmp_path):
     with pytest.raises(ImageError, match=r"a\.xyz: the name must end in \.jpg, \.png or \.bmp$"):
         save_image(pixels(), tmp_path / "a.xyz")

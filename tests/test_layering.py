@@ -13,7 +13,7 @@ FILES = sorted(p for p in PACKAGE.rglob("*.py") if "_files" not in p.parts)
 # From the bottom up; a module may import its own level and those below. The last part of a name
 # counts where the name itself is not listed; a package stands for all its modules.
 LEVELS = [
-    {"errors", "filetype"},
+    {"errors", "filetype", "cache", "threads"},
     {"cfg", "files", "dialect", "replacing", "resampling", "gradients"}
     | {"filling", "sync_norm", "narrow_norm", "rounding", "gemm"},
     {"datafile", "options"},
@@ -41,7 +41,7 @@ TORCH_FREE = ["", ".cfg", ".options", ".dialect", ".boxes", ".image", ".results"
               ".loader", ".backends.choice", ".candidates", ".convert", ".convert.extras",
               ".download", ".draw", ".finder", ".heads.region", ".heads.yolo", ".hierarchy",
               ".metadata", ".pictures", ".resampling", ".runtime", ".schedule",
-              ".scorer"]  # fmt: skip
+              ".scorer", ".cache", ".threads"]  # fmt: skip
 # What a first picture imports, besides darknet-py and all that PyTorch imports by itself.
 WITH_TORCH = {"cv2", "numpy", "secrets", "hmac", "torch.utils._device"}
 # Layers that are made of other layers.

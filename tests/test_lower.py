@@ -1,5 +1,7 @@
 """Prepared networks: what they give, what they leave alone, what they fuse."""
 
+import shutil
+
 import pytest
 import torch
 from helpers import assert_close, build, ramp
@@ -271,6 +273,30 @@ def test_torch_can_compile_the_whole():
     (expected,) = lowered(x)
     lowered._run = torch.compile(lowered.run, backend="eager")
     assert_close(lowered(x)[0], expected)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not (shutil.which("g++") or shutil.which("clang++")), reason="there is no C++ compiler"
+)
+@pytest.mark.filterwarnings("ignore")  # the compiler's own
+@pytest.mark.parametrize("fused", [False, None])
+def test_a_compiled_network_gives_the_same(fused, tmp_path, monkeypatch):
+    from torch._inductor import config as inductor
+
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    torch.compiler.reset()
+    body = CONV.format(4, 3, 2, "mish") + CONV.format(4, 1, 1, "leaky") + "[shortcut]\nfrom=-2\n"
+    network = build(body + "[maxpool]\nsize=2\nstride=1\n", (3, 8, 12))
+    lowered, x = prepare(network, fused=fused), ramp(2, 3, 8, 12)
+    with torch.inference_mode():
+        expected = network(x)[-1]
+    lowered.compile("default")
+    with inductor.patch(compile_threads=1):  # here, not in processes that stay
+        for _ in range(2):
+            (found,) = lowered(x)
+            assert_close(found, expected)
+    assert list(tmp_path.iterdir())  # there is a program
 
 
 @fused

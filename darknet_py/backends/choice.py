@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from darknet_py.backends.converted import PACKAGES, Say
-from darknet_py.backends.identity import Source, processor, threads, versions
+from darknet_py.backends.identity import Source, processor, versions
 from darknet_py.backends.store import recall, remember
 from darknet_py.errors import DarknetError
+from darknet_py.threads import count_threads
 
 if TYPE_CHECKING:
     from darknet_py.finder import Finder
@@ -47,7 +48,7 @@ def choose(
     """
     names = [name for name in PACKAGES if importlib.util.find_spec(name) is not None]
     packages = [package for name in names for package in PACKAGES[name]]
-    key = source.key("choice", device, processor(), threads(), *versions(packages))
+    key = source.key("choice", device, processor(), count_threads(), *versions(packages))
     known = recall("choices", key)
     if isinstance(known, Mapping) and known.get("backend") in names:
         return open_with(known["backend"])

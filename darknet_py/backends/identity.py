@@ -111,16 +111,6 @@ def processor() -> str:
     return names[0].partition(":")[2].strip() if names else platform.processor()
 
 
-def threads() -> int:
-    """How many threads a library may use: `OMP_NUM_THREADS`, else the processors given to us."""
-    text = os.environ.get("OMP_NUM_THREADS", "")
-    if text.isdigit():
-        return int(text)
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def _version(package: str) -> str | None:
     try:
         spec = importlib.util.find_spec(package)

@@ -4,40 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import secrets
 import shutil
-import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from darknet_py.errors import DarknetWarning
+from darknet_py.cache import cache_folder
+from darknet_py.errors import DarknetWarning, WriteError
+from darknet_py.replacing import settle
 
-CACHE = "DARKNET_PY_CACHE"
-"""The environment variable that names another folder than the system's."""
 ABOUT = "about.json"
 """The file that says what lies in an entry, and how large each file is."""
-
-
-def cache_folder() -> Path:
-    r"""Where converted models lie: $DARKNET_PY_CACHE, or the system's folder for such files.
-
-    That is `$XDG_CACHE_HOME/darknet-py`, `~/.cache/darknet-py`, `~/Library/Caches/darknet-py`, or
-    `%LOCALAPPDATA%\darknet-py\Cache`.
-    """
-    given = os.environ.get(CACHE)
-    if given:
-        return Path(given)
-    if os.environ.get("XDG_CACHE_HOME"):
-        return Path(os.environ["XDG_CACHE_HOME"]) / "darknet-py"
-    if os.name == "nt" and os.environ.get("LOCALAPPDATA"):
-        return Path(os.environ["LOCALAPPDATA"]) / "darknet-py" / "Cache"
-    home = Path.home()
-    mac = sys.platform == "darwin"
-    return (home / "Library/Caches" if mac else home / ".cache") / "darknet-py"
 
 
 def find_entry(key: str) -> tuple[Path, dict[str, Any]] | None:
@@ -58,25 +38,29 @@ def make_entry(key: str, write: Callable[[Path], Mapping[str, Any]]) -> tuple[Pa
     Of several processes the first one makes it and the others wait, where the system has locks
     for files; elsewhere each makes one, and the first to end wins.
 
+    Where nothing can be written, or there is no room, a warning says so, and the entry is made in
+    a folder that goes with the process.
+
     Args:
         key: a name for a folder.
         write: puts files into the folder it is given; what it returns is kept with them.
+
+    Raises:
+        WriteError: there is no room for temporary files either.
     """
     try:
-        root = cache_folder() / "converted"
-        root.mkdir(parents=True, exist_ok=True)
-        scratch = root / f".{key}.{secrets.token_hex(4)}"
-        scratch.mkdir()
-    except OSError as error:
-        message = f"{cache_folder()}: cannot be written ({error.strerror}): nothing is kept there"
-        warnings.warn(message, DarknetWarning, stacklevel=2)
-        return _temporary(write)
+        return _keep(cache_folder() / "converted", key, write)
+    except (OSError, WriteError) as error:
+        message = f"{cache_folder()}: cannot be written ({_reason(error)}): nothing is kept there"
+    warnings.warn(message, DarknetWarning, stacklevel=2)
     try:
-        with _lock(root / f"{key}.lock"):
-            found = find_entry(key)
-            return found or _fill(scratch, root / key, write)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        return _temporary(write)
+    except OSError as error:
+        raise WriteError("the folder of temporary files", _reason(error)) from None
+
+
+def _reason(error: OSError | WriteError) -> str:
+    return error.reason if isinstance(error, WriteError) else error.strerror or str(error)
 
 
 def drop_entry(key: str) -> None:
@@ -102,12 +86,25 @@ def recall(kind: str, key: str) -> Any:
         return None
 
 
+def _keep(
+    root: Path, key: str, write: Callable[[Path], Mapping[str, Any]]
+) -> tuple[Path, dict[str, Any]]:
+    root.mkdir(parents=True, exist_ok=True)
+    scratch = root / f".{key}.{secrets.token_hex(4)}"
+    scratch.mkdir()
+    try:
+        with _lock(root / f"{key}.lock"):
+            return find_entry(key) or _fill(scratch, root / key, write)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
 def _fill(
     scratch: Path, target: Path, write: Callable[[Path], Mapping[str, Any]]
 ) -> tuple[Path, dict[str, Any]]:
     about = _describe(scratch, write(scratch))
     for path in (*scratch.iterdir(), scratch):
-        _sync(path)
+        settle(path)
     shutil.rmtree(target, ignore_errors=True)  # one that is damaged
     try:
         scratch.rename(target)
@@ -124,16 +121,6 @@ def _describe(folder: Path, more: Mapping[str, Any]) -> dict[str, Any]:
     about = {**more, "sizes": sizes}
     (folder / ABOUT).write_text(json.dumps(about), encoding="utf-8")
     return about
-
-
-def _sync(path: Path) -> None:
-    """Have the disk hold it before its name does; folders cannot be synced everywhere."""
-    with contextlib.suppress(OSError):
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 _scratch: list[tempfile.TemporaryDirectory[str]] = []

@@ -44,7 +44,8 @@ if TYPE_CHECKING:
     from darknet_py.boxes import Detections
     from darknet_py.finder import Finder
 
-PICTURES = (".bmp", ".jpeg", ".jpg", ".png")
+DRAWN = (".bmp", ".jpeg", ".jpg", ".png")
+"""What `-out` draws; every other name is C's: of a JSON file, or of a picture without .jpg."""
 
 
 @dataclass(frozen=True)
@@ -96,10 +97,10 @@ def _outputs(out: str | None, style: Style, detector: Finder) -> tuple[Path | No
             picture = Path(out)
             if not picture.is_dir():
                 raise DarknetError(f"{out}: is no folder to write the pictures to")
-        elif suffix == ".json" or (alexeyab and suffix not in PICTURES):
+        elif suffix == ".json" or (alexeyab and suffix not in DRAWN):
             json = Path(out)
         else:
-            picture = Path(out if suffix in PICTURES else f"{out}.jpg")
+            picture = Path(out if suffix in DRAWN else f"{out}.jpg")
     for path in (picture, json):
         if path is not None and not os.access(path.parent, os.W_OK):
             if out is None:  # C prints its lines all the same

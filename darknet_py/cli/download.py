@@ -57,16 +57,13 @@ def _draw(name: str, done: int, total: int) -> None:
 
 
 def _list() -> None:
-    from darknet_py.download import cache_folder, models
-    from darknet_py.errors import DarknetError
+    from darknet_py.cache import cache_folder
+    from darknet_py.download import models
 
-    try:
-        folder = cache_folder()
-    except DarknetError:  # without pooch nothing is there
-        folder = None
+    folder = cache_folder()
     for model in models().values():
         kind = "size only" if model.hash is None else model.hash.partition(":")[0]
-        here = "here" if folder is not None and (folder / model.weights).is_file() else ""
+        here = "here" if (folder / model.weights).is_file() else ""
         size = f"{model.bytes / 1e6:.1f} MB"
         print(f"{model.name:<28}{model.task:<10}{size:>10}  {kind:<10}{here}".rstrip())
 

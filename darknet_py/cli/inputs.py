@@ -13,12 +13,11 @@ from typing import TypeVar
 from darknet_py.datafile import read_list
 from darknet_py.errors import DarknetError, ImageError
 from darknet_py.files import packaged
+from darknet_py.filetype import PICTURES
 from darknet_py.pipeline import overlap
 
 Prepared = TypeVar("Prepared")
 Output = TypeVar("Output")
-
-SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
 
 def for_each_image(words: Sequence[str], answer: Callable[[str], Callable[[], None]]) -> int:
@@ -103,9 +102,9 @@ def expand(word: str) -> list[str]:
     """
     path = Path(word)
     if path.is_dir():
-        images = sorted(str(p) for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
+        images = sorted(str(p) for p in path.iterdir() if p.suffix.lower() in PICTURES)
         if not images:
-            raise ImageError(f"{word}: this folder holds no images ({' '.join(SUFFIXES)})")
+            raise ImageError(f"{word}: this folder holds no images ({' '.join(PICTURES)})")
         return images
     if path.suffix.lower() == ".txt":
         images = [line.strip() for line in read_list(word)]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from darknet_py.dialect import Dialect
-from darknet_py.errors import DarknetError
+from darknet_py.errors import DarknetError, WriteError
 
 if TYPE_CHECKING:
     from darknet_py.metadata import Metadata
@@ -214,7 +214,7 @@ def replacing(path: Path, suffix: str) -> Iterator[Path]:
     Files beside it must be named after its stem: `model.bin`, `model.onnx.data` of `model.onnx`.
 
     Raises:
-        DarknetError: there is no room, or no right to write.
+        WriteError: there is no room, or no right to write.
     """
     folder = path.parent / f".{path.stem}.{secrets.token_hex(4)}"
     try:
@@ -227,7 +227,7 @@ def replacing(path: Path, suffix: str) -> Iterator[Path]:
         with contextlib.suppress(OSError):  # libraries have words of their own for it
             if full in reason or shutil.disk_usage(path.parent).free < FULL:
                 reason = full
-        raise DarknetError(f"{path}: cannot be written: {reason}") from None
+        raise WriteError(path, reason) from None
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -14,6 +14,7 @@ import numpy as np
 from darknet_py.accuracy import match
 from darknet_py.convert.extras import extra
 from darknet_py.errors import DarknetError
+from darknet_py.filetype import PICTURES
 from darknet_py.pictures import fit_picture, read_picture
 from darknet_py.runtime import open_model
 from darknet_py.runtime.model import Model
@@ -22,7 +23,6 @@ from darknet_py.shape import Shape
 if TYPE_CHECKING:
     from darknet_py.metadata import Metadata
 
-SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 MOST = 300
 """Pictures that are looked at."""
 _SUMS = ("Convolution", "GroupConvolution", "ConvolutionBackpropData", "MatMul")
@@ -50,9 +50,9 @@ def find_pictures(folder: str | None) -> list[Path]:
         raise DarknetError("int8 needs a folder of pictures to calibrate on: -calibration FOLDER")
     if not os.path.isdir(folder):
         raise DarknetError(f"{folder}: is no folder of pictures to calibrate on")
-    found = sorted(path for path in Path(folder).iterdir() if path.suffix.lower() in SUFFIXES)
+    found = sorted(path for path in Path(folder).iterdir() if path.suffix.lower() in PICTURES)
     if not found:
-        raise DarknetError(f"{folder}: this folder holds no pictures ({' '.join(SUFFIXES)})")
+        raise DarknetError(f"{folder}: this folder holds no pictures ({' '.join(PICTURES)})")
     return found[:: -(-len(found) // MOST)]
 
 

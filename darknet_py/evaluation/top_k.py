@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,10 +11,10 @@ import numpy as np
 
 from darknet_py import image as images
 from darknet_py.datafile import Tree
-from darknet_py.evaluation.stream import WORKERS, in_batches
 from darknet_py.hierarchy import multiply_down
 from darknet_py.image import crop, to_float, to_planar
 from darknet_py.pictures import BATCH, read_picture
+from darknet_py.pipeline import overlap
 from darknet_py.scorer import Scorer, top_k
 from darknet_py.shape import Shape
 
@@ -111,14 +110,11 @@ def score_all(
         picture = to_float(read_picture(path, scorer.image.channels))
         return [to_planar(seen) for seen in view(picture, scorer.image)]
 
-    with ThreadPoolExecutor(WORKERS) as pool:
-        for _, ready in in_batches(pool, read, paths, batch):
-            scores = _run(scorer, [seen for views in ready for seen in views])
-            for views in ready:
-                rows, scores = scores[: len(views)], scores[len(views) :]
-                if tree is not None:
-                    _use_tree(rows[:: 2 if every_second else 1], tree, leaves)
-                yield np.asarray(rows.sum(0, dtype=np.float32))
+    for result in overlap(paths, read, partial(_run, scorer), batch):
+        _, rows = result.get()
+        if tree is not None:
+            _use_tree(rows[:: 2 if every_second else 1], tree, leaves)
+        yield np.asarray(rows.sum(0, dtype=np.float32))
 
 
 def _use_tree(rows: np.ndarray, tree: Tree, leaves: np.ndarray | None) -> None:
@@ -127,8 +123,9 @@ def _use_tree(rows: np.ndarray, tree: Tree, leaves: np.ndarray | None) -> None:
         rows[:, ~leaves] = 0
 
 
-def _run(scorer: Scorer, views: Sequence[np.ndarray]) -> np.ndarray:
-    """The scores of each view; those of one size run together."""
+def _run(scorer: Scorer, pictures: Sequence[list[np.ndarray]]) -> list[np.ndarray]:
+    """The scores of each picture's views; views of one size run together."""
+    views = [view for views in pictures for view in views]
     by_shape = defaultdict(list)
     for index, seen in enumerate(views):
         by_shape[seen.shape].append(index)
@@ -137,7 +134,8 @@ def _run(scorer: Scorer, views: Sequence[np.ndarray]) -> np.ndarray:
         found = scorer.run(np.concatenate([views[i] for i in indices]))
         for index, row in zip(indices, found, strict=True):
             scores[index] = row
-    return np.stack(scores)
+    left = iter(scores)
+    return [np.stack([next(left) for _ in views]) for views in pictures]
 
 
 @dataclass

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from darknet_py.activations import Activation, get_activation
 from darknet_py.layers.base import Shape, Site, image
-from darknet_py.layers.convolutional import Convolutional, ConvolutionalOptions
+from darknet_py.layers.convolutional import Convolutional
+from darknet_py.layers.convolutional_options import options_of_part
 from darknet_py.layers.recurrent import Recurrent
 from darknet_py.options import LayerOptions, key
 
@@ -73,18 +74,7 @@ class ConvLSTM(Recurrent):
         if options.bottleneck:
             self.squash = get_activation(options.lstm_activation, site.section)
         self.channels = self._channels(shape.channels)
-        part = ConvolutionalOptions(
-            filters=self.filters,
-            size=options.size,
-            stride=options.stride,
-            dilation=options.dilation,
-            pad=options.pad,
-            padding=options.padding,
-            groups=options.groups,
-            xnor=options.xnor,
-            batch_normalize=options.batch_normalize,
-            activation=options.activation,
-        )
+        part = options_of_part(options, self.filters)
         for name, channels in self.channels.items():
             inputs = Shape(channels, shape.height, shape.width)
             self.parts[name] = Convolutional(part, site.part(inputs))

@@ -57,3 +57,12 @@ class ConvolutionalOptions(LayerOptions):
     grad_centr: int = key("centre the gradients (training on a GPU)", 0, only="alexeyab")
     stream: int = key("CUDA stream that the layer runs on", -1, only="alexeyab")
     wait_stream: int = key("CUDA stream that is waited for first", -1, only="alexeyab")
+
+
+_SHARED = ("size", "stride", "dilation", "pad", "padding", "groups", "xnor", "batch_normalize",
+           "activation")  # fmt: skip
+
+
+def options_of_part(whole: LayerOptions, filters: int) -> ConvolutionalOptions:
+    """Of a convolution in a layer that is made of several, and has these keys for all of them."""
+    return ConvolutionalOptions(filters=filters, **{name: getattr(whole, name) for name in _SHARED})

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from darknet_py.layers.base import Shape, Site, image
-from darknet_py.layers.convolutional import Convolutional, ConvolutionalOptions
+from darknet_py.layers.convolutional import Convolutional
+from darknet_py.layers.convolutional_options import options_of_part
 from darknet_py.layers.recurrent import Recurrent
 from darknet_py.options import LayerOptions, key
 
@@ -61,18 +62,7 @@ class CRNN(Recurrent):
             ("self_layer", state, self.hidden),
             ("output_layer", state, self.filters),
         ):
-            part = ConvolutionalOptions(
-                filters=filters,
-                size=options.size,
-                stride=options.stride,
-                dilation=options.dilation,
-                pad=options.pad,
-                padding=options.padding,
-                groups=options.groups,
-                xnor=options.xnor,
-                batch_normalize=options.batch_normalize,
-                activation=options.activation,
-            )
+            part = options_of_part(options, filters)
             self.parts[name] = Convolutional(part, site.part(inputs))
 
     def _swap(self, shape: Shape) -> Shape:

@@ -32,14 +32,15 @@ class Graphed:
 
     def __call__(self, x: Tensor) -> list[Tensor]:
         """The outputs for an input on the GPU."""
-        if x.shape not in self._recordings:
-            self._recordings[x.shape] = self._record(x)
-        found = self._recordings[x.shape]
-        if found is None:
-            return self.run(x)
-        found.image.copy_(x, non_blocking=True)
-        found.graph.replay()
-        return [output.clone() for output in found.outputs]
+        with torch.cuda.device(x.device):  # each thread has a current one, at first the first
+            if x.shape not in self._recordings:
+                self._recordings[x.shape] = self._record(x)
+            found = self._recordings[x.shape]
+            if found is None:
+                return self.run(x)
+            found.image.copy_(x, non_blocking=True)
+            found.graph.replay()
+            return [output.clone() for output in found.outputs]
 
     def _record(self, x: Tensor) -> _Recording | None:
         image = x.clone()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 
 from darknet_py.convert.extras import extra
 from darknet_py.errors import DarknetError
 from darknet_py.metadata import Metadata
 from darknet_py.runtime.model import Input, Model
+from darknet_py.threads import given_threads
 
 _TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
 
@@ -24,9 +23,7 @@ class OnnxModel(Model):
         options.log_severity_level = 3  # errors, which are raised too
         # its threads else wait actively for 50 ms, in the way of whatever comes next
         options.add_session_config_entry("session.force_spinning_stop", "1")
-        threads = os.environ.get("OMP_NUM_THREADS", "")
-        if threads.isdigit():
-            options.intra_op_num_threads = int(threads)
+        options.intra_op_num_threads = given_threads() or 0  # as many as it thinks best
         try:
             self.session = ort.InferenceSession(path, options, providers=_providers(ort, device))
         except Exception as error:

@@ -13,6 +13,7 @@ from darknet_py.convert.extras import extra
 from darknet_py.errors import DarknetError, DarknetWarning
 from darknet_py.metadata import Metadata
 from darknet_py.runtime.model import Input, Model
+from darknet_py.threads import given_threads
 
 SECTION = "darknet"
 """Where the model's rt_info holds our metadata."""
@@ -38,9 +39,9 @@ class OpenVinoModel(Model):
         place = "CPU" if device in (None, "cpu") else str(device).upper()
         # as computed elsewhere: not in bfloat16, which some processors would be given
         config = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
-        threads = os.environ.get("OMP_NUM_THREADS", "")
-        if threads.isdigit() and place == "CPU":
-            config["INFERENCE_NUM_THREADS"] = threads
+        threads = given_threads()
+        if threads is not None and place == "CPU":
+            config["INFERENCE_NUM_THREADS"] = str(threads)
         try:
             core = ov.Core()
             if half:
