@@ -239,16 +239,13 @@ def read_labels(path: str | os.PathLike[str]) -> np.ndarray:
     """
     boxes = []
     for number, line in enumerate(read_text(path).split("\n"), start=1):
-        words = line.split()
-        if not words:
-            continue
-        try:
-            box = [int(words[0]), *(float(word) for word in words[1:])]
-            if len(box) != 5:
-                raise ValueError
-        except ValueError:
-            text = f"{os.fspath(path)}:{number}: is no 'class x y width height': {line.strip()!r}"
-            warnings.warn(text, DarknetWarning, stacklevel=2)
-            continue
-        boxes.append(box)
+        for words in _fives(line.split()):
+            try:
+                name, x, y, width, height = int(words[0]), *(float(word) for word in words[1:])
+            except ValueError:
+                where, text = f"{os.fspath(path)}:{number}", " ".join(words)
+                message = f"{where}: is no 'class x y width height': {text!r}"
+                warnings.warn(message, DarknetWarning, stacklevel=2)
+            else:
+                boxes.append((name, x, y, width, height))
     return np.array(boxes, np.float32).reshape(-1, 5)

@@ -11,6 +11,7 @@ from darknet_py.labels import (
     label_path,
     mask_path,
     read_boxes,
+    read_labels,
     read_numbers,
     read_tags,
     regression_path,
@@ -92,6 +93,22 @@ def test_a_box_larger_than_the_image_is_told_and_kept(tmp_path):
     assert len(labels) == 1
     assert str(problem) == f"{path}:1: the box is larger than the image (w=1.5) and is cut"
     assert problem.annotation == "Wrong annotation: w = 1.500000"
+
+
+def test_labels_for_scores_skip_what_is_no_box(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("1 .5 .25 .125 1 2 .75 .5 .25 .5\n\n0 .5 .5 .1\ncat 0 0 1 1\n3 0 1 .5 .25\n")
+    with pytest.warns(DarknetWarning) as told:
+        boxes = read_labels(path)
+    assert boxes.tolist() == [
+        [1, 0.5, 0.25, 0.125, 1],
+        [2, 0.75, 0.5, 0.25, 0.5],
+        [3, 0, 1, 0.5, 0.25],
+    ]
+    assert [str(w.message) for w in told] == [
+        f"{path}:3: is no 'class x y width height': '0 .5 .5 .1'",
+        f"{path}:4: is no 'class x y width height': 'cat 0 0 1 1'",
+    ]
 
 
 def test_bad_list_and_bad_label_list(tmp_path):
