@@ -163,8 +163,8 @@ class Learner:
         self.seen += len(x) * self.group.ranks
         self._images += len(x) * self.group.ranks
         if self.attack.is_due(self.iteration, self.random):
-            x = self.attack(x, labels, self.iteration, partial(self._forward, adversarial=True))
-        ends, directions, loss = self._forward(x, labels)
+            x = self.attack(x, labels, self.iteration, partial(self.forward, adversarial=True))
+        ends, directions, loss = self.forward(x, labels)
         if not math.isfinite(loss.cost):
             raise DivergedError(self._describe(x, loss))
         if ends:
@@ -172,9 +172,10 @@ class Learner:
         self._mini_batch += 1
         return loss
 
-    def _forward(
+    def forward(
         self, x: Tensor, truth: Tensor, *, adversarial: bool = False
     ) -> tuple[list[Tensor], list[Tensor], Loss]:
+        """The heads' inputs, minus their step directions, and the loss; as `adversarial.Passes`."""
         outputs: list[Tensor] = []
         step = Step(
             seen=self.seen,
@@ -289,9 +290,8 @@ class Learner:
             for layer in self.layers:
                 outputs.append(layer(*(x if i < 0 else outputs[i] for i in layer.sources)))
                 if not bool(torch.isfinite(outputs[-1]).all()):
-                    return (
-                        f"the loss is {loss.cost:g}: {_name(layer)} is the first that is not finite"
-                    )
+                    where = f"{_name(layer)} is the first that is not finite"
+                    return f"the loss is {loss.cost:g}: {where}"
         bad = next(i for i, d in self.deltas.items() if not math.isfinite(float(d.cost)))
         return f"the loss of {_name(self.layers[bad])} is {loss.cost:g}"
 
