@@ -86,6 +86,7 @@ def draw_object(
         DarknetError: no gradient reaches the picture, or the loss is no number.
     """
     learner = Learner(network, seed=seed)
+    learner.iteration = learner.seen // learner.subdivisions  # C: set_batch_network(&net, 1)
     truth = _truth(network, wish).to(learner.device)
     x = torch.from_numpy(to_planar(picture)).to(learner.device)
     x = x.contiguous(memory_format=torch.channels_last)
@@ -98,7 +99,7 @@ def draw_object(
                 raise DivergedError(f"iteration {iteration}: the loss is {loss.cost:g}")
             if gradient is None:
                 path = network.sections[0].path
-                raise DarknetError(f"{path}: no gradient reaches the picture")
+                raise DarknetError(f"{path}: no gradient reaches the picture (stopbackward)")
             x = (x - wish.rate * gradient).clamp(0, 1)
             if wish.box_only:
                 x = torch.where(inside, x, start)

@@ -132,9 +132,9 @@ class Learner:
         marked = [i for i, layer in enumerate(self.layers) if layer.options.train_only_bn]
         return max(marked, default=-1) + 1
 
-    def _find_stop(self) -> int:
+    def _find_stop(self, adversarial: bool) -> int:
         """No gradient reaches the layers before this one in this iteration."""
-        stop = self._find_bn_only()
+        stop = 0 if adversarial else self._find_bn_only()
         for index, layer in enumerate(self.layers):
             first = layer.options.stopbackward
             if first == 1 or first > self.iteration or (first and self._stops_whatever):
@@ -191,7 +191,7 @@ class Learner:
             adversarial=adversarial,
             rejection=self.rejection,
         )
-        stop, ends, directions = self._find_stop(), [], []
+        stop, ends, directions = self._find_stop(adversarial), [], []
         self.deltas = {}
         freed = torch.empty(0, device=x.device)
         for index, layer in enumerate(self.layers):
