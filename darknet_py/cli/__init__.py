@@ -26,6 +26,7 @@ from darknet_py.cli import (
     go,
     nightmare,
     others,
+    others_demo,
     rnn,
     speed,
     tools,
@@ -65,6 +66,7 @@ COMMANDS: dict[tuple[str, ...], Command] = {
         nightmare.NIGHTMARE,
         *cifar.COMMANDS,
         *others.COMMANDS,
+        *others_demo.COMMANDS,
     )
 }
 
