@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -16,7 +17,8 @@ from darknet_py.augment import AugmentOptions
 from darknet_py.batchnorm import BatchNormalizer
 from darknet_py.network import Network
 
-Passes = Callable[[Tensor, Tensor], tuple[list[Tensor], list[Tensor], object]]
+LossT = TypeVar("LossT")
+Passes: TypeAlias = Callable[[Tensor, Tensor], tuple[list[Tensor], list[Tensor], LossT]]
 """Images and truth to (the heads' inputs, minus their step directions, the loss)."""
 
 
@@ -37,14 +39,9 @@ class Attack:
         """Whether the next mini-batch is attacked."""
         return bool(self.rate) and iteration > self.burn_in and bool(random.integers(2))
 
-    def __call__(self, x: Tensor, truth: Tensor, iteration: int, passes: Passes) -> Tensor:
+    def __call__(self, x: Tensor, truth: Tensor, iteration: int, passes: Passes[object]) -> Tensor:
         """The images `x`, changed, from 0 to 1; the network learns nothing."""
-        seen = x.detach().clone().requires_grad_()
-        with self._by_rolling_values():
-            ends, directions, _ = passes(seen, torch.zeros_like(truth))
-        if not ends:
-            return x
-        (gradient,) = torch.autograd.grad(ends, seen, directions, allow_unused=True)
+        gradient, _ = find_gradient(self.network, x, torch.zeros_like(truth), passes)
         if gradient is None:  # a layer lets none through
             return x
         step = self.rate * iteration / max(self.max_batches, 1)
@@ -53,18 +50,35 @@ class Attack:
             changed[1::2] = x[1::2]
         return changed
 
-    @contextmanager
-    def _by_rolling_values(self) -> Iterator[None]:
-        """Batch norm as when the network answers."""
-        learning = [
-            module
-            for module in self.network.modules()
-            if isinstance(module, BatchNormalizer) and module.training
-        ]
+
+def find_gradient(
+    network: Network, x: Tensor, truth: Tensor, passes: Passes[LossT]
+) -> tuple[Tensor | None, LossT]:
+    """The gradient of the loss by the images `x`, and the loss.
+
+    None for a gradient that does not reach them. The network learns nothing.
+    """
+    seen = x.detach().clone().requires_grad_()
+    with _by_rolling_values(network):
+        ends, directions, loss = passes(seen, truth)
+    if not ends:
+        return None, loss
+    (gradient,) = torch.autograd.grad(ends, seen, directions, allow_unused=True)
+    return gradient, loss
+
+
+@contextmanager
+def _by_rolling_values(network: Network) -> Iterator[None]:
+    """Batch norm as when the network answers."""
+    learning = [
+        module
+        for module in network.modules()
+        if isinstance(module, BatchNormalizer) and module.training
+    ]
+    for module in learning:
+        module.eval()
+    try:
+        yield
+    finally:
         for module in learning:
-            module.eval()
-        try:
-            yield
-        finally:
-            for module in learning:
-                module.train()
+            module.train()

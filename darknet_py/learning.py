@@ -132,9 +132,9 @@ class Learner:
         marked = [i for i, layer in enumerate(self.layers) if layer.options.train_only_bn]
         return max(marked, default=-1) + 1
 
-    def _find_stop(self) -> int:
+    def _find_stop(self, adversarial: bool) -> int:
         """No gradient reaches the layers before this one in this iteration."""
-        stop = self._find_bn_only()
+        stop = 0 if adversarial else self._find_bn_only()
         for index, layer in enumerate(self.layers):
             first = layer.options.stopbackward
             if first == 1 or first > self.iteration or (first and self._stops_whatever):
@@ -163,8 +163,8 @@ class Learner:
         self.seen += len(x) * self.group.ranks
         self._images += len(x) * self.group.ranks
         if self.attack.is_due(self.iteration, self.random):
-            x = self.attack(x, labels, self.iteration, partial(self._forward, adversarial=True))
-        ends, directions, loss = self._forward(x, labels)
+            x = self.attack(x, labels, self.iteration, partial(self.forward, adversarial=True))
+        ends, directions, loss = self.forward(x, labels)
         if not math.isfinite(loss.cost):
             raise DivergedError(self._describe(x, loss))
         if ends:
@@ -172,9 +172,10 @@ class Learner:
         self._mini_batch += 1
         return loss
 
-    def _forward(
+    def forward(
         self, x: Tensor, truth: Tensor, *, adversarial: bool = False
     ) -> tuple[list[Tensor], list[Tensor], Loss]:
+        """The heads' inputs, minus their step directions, and the loss; as `adversarial.Passes`."""
         outputs: list[Tensor] = []
         step = Step(
             seen=self.seen,
@@ -190,7 +191,7 @@ class Learner:
             adversarial=adversarial,
             rejection=self.rejection,
         )
-        stop, ends, directions = self._find_stop(), [], []
+        stop, ends, directions = self._find_stop(adversarial), [], []
         self.deltas = {}
         freed = torch.empty(0, device=x.device)
         for index, layer in enumerate(self.layers):
@@ -289,9 +290,8 @@ class Learner:
             for layer in self.layers:
                 outputs.append(layer(*(x if i < 0 else outputs[i] for i in layer.sources)))
                 if not bool(torch.isfinite(outputs[-1]).all()):
-                    return (
-                        f"the loss is {loss.cost:g}: {_name(layer)} is the first that is not finite"
-                    )
+                    where = f"{_name(layer)} is the first that is not finite"
+                    return f"the loss is {loss.cost:g}: {where}"
         bad = next(i for i, d in self.deltas.items() if not math.isfinite(float(d.cost)))
         return f"the loss of {_name(self.layers[bad])} is {loss.cost:g}"
 

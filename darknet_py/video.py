@@ -7,7 +7,7 @@ import math
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import Empty, Full, Queue
 
@@ -20,6 +20,11 @@ AHEAD = 4
 """Frames that are read before they are asked for."""
 CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v"}
 """What C writes, DIVX, goes into .avi and .mkv."""
+_MOUSE = {
+    cv2.EVENT_LBUTTONDOWN: "down",
+    cv2.EVENT_MOUSEMOVE: "move",
+    cv2.EVENT_LBUTTONUP: "up",
+}
 DEFAULT_RATE = 25.0
 """Frames a second, where the source does not say (C: image_opencv.cpp:get_stream_fps_cpp_cv)."""
 
@@ -188,6 +193,29 @@ class Window:
         cv2.imshow(self._title, cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
         key = int(cv2.waitKey(wait))
         return key if key < 0 else key % 256
+
+    def add_slider(self, name: str, value: int, most: int) -> None:
+        """Put a slider from 0 to `most` over the frame."""
+        cv2.createTrackbar(name, self._title, value, most, lambda _: None)
+
+    def slider(self, name: str) -> int:
+        """Where a slider stands."""
+        return int(cv2.getTrackbarPos(name, self._title))
+
+    def hear_mouse(self, hear: Callable[[str, int, int], None]) -> None:
+        """Call `hear` with "down", "move" or "up", of the left button, and the frame's pixel."""
+        cv2.setMouseCallback(
+            self._title,
+            lambda event, x, y, *_: hear(_MOUSE[event], x, y) if event in _MOUSE else None,
+        )
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody closed it."""
+        try:
+            return cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) > 0
+        except cv2.error:
+            return False
 
     def close(self) -> None:
         """Close it."""

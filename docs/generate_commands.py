@@ -31,8 +31,8 @@ tutorial can stand after `darknet-py`. `darknet-py COMMAND --help` prints what i
 - IMAGE may be an image, a folder, a `.txt` list, or several of them; without any, paths are read
   from standard input after "Enter Image Path: ". One that cannot be read takes a line on stderr
   and the next one follows.
-- Only the `demo` commands open a window ([video.md](video.md)); what C shows elsewhere is in the
-  picture it writes.
+- Only the `demo` commands ([video.md](video.md)) and `detector draw` ([images.md](images.md)) open
+  windows; what C shows elsewhere is in the picture it writes.
 
 Exit status: 0 if all went well; 1 if a file or an image is wrong, with one line on stderr that
 says which and why; 2 if the line itself cannot be read; 130 after Ctrl-C.

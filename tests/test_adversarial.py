@@ -56,7 +56,7 @@ def test_the_network_learns_nothing_from_being_asked():
 
     def passes(x, truth):
         seen.append((truth.any(), normalizer.training))
-        return learner._forward(x, truth, adversarial=True)
+        return learner.forward(x, truth, adversarial=True)
 
     changed = learner.attack(x, TRUTH, 40, passes)
     assert seen == [(False, False)] and normalizer.training
@@ -82,8 +82,8 @@ def test_the_step_is_in_proportion_to_the_iteration():
 def test_an_attacked_mini_batch_is_learned_from():
     learner, given = attacked(), []
     learner.attack.is_due = lambda iteration, random: True
-    forward = learner._forward
-    learner._forward = lambda x, *rest, **marks: (
+    forward = learner.forward
+    learner.forward = lambda x, *rest, **marks: (
         given.append((x, marks)) or forward(x, *rest, **marks)
     )
     learner.learn(images(), TRUTH)

@@ -20,11 +20,13 @@ from darknet_py.cli import (
     convert,
     demo,
     detector,
+    detector_draw,
     download,
     evaluate,
     go,
     nightmare,
     others,
+    others_demo,
     rnn,
     speed,
     tools,
@@ -45,6 +47,7 @@ COMMANDS: dict[tuple[str, ...], Command] = {
         classifier_demo.DEMO,
         detector.DETECT,
         detector.TEST,
+        detector_draw.DRAW,
         detector.YOLO,
         detector.COCO,
         *demo.COMMANDS,
@@ -63,6 +66,7 @@ COMMANDS: dict[tuple[str, ...], Command] = {
         nightmare.NIGHTMARE,
         *cifar.COMMANDS,
         *others.COMMANDS,
+        *others_demo.COMMANDS,
     )
 }
 

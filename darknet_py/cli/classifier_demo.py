@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from argparse import Namespace
-from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from darknet_py.cli.arguments import Command, Flag
-from darknet_py.cli.demo_outputs import ESCAPE, SHOWS, VIDEO, Outputs, clear_screen, open_video
+from darknet_py.cli.demo_loop import Clock, answer_frames
+from darknet_py.cli.demo_outputs import SHOWS, VIDEO, Outputs, open_video
 from darknet_py.cli.flags import (
     BACKEND,
     CFG_OR_MODEL,
@@ -23,7 +22,6 @@ from darknet_py.cli.flags import (
 from darknet_py.cli.load import load_scorer
 from darknet_py.cli.model import open_data
 from darknet_py.errors import DarknetError
-from darknet_py.pipeline import overlap
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,14 +43,13 @@ def _run(args: Namespace) -> int:
             print(f"Video stream: {video.width} x {video.height} ")
         outputs = stack.enter_context(Outputs(args, video, "Classifier"))
         top = args.t or max(data.number("top", 1) if data else 1, 1)
-        _answer_all(scorer, outputs, args, top, stack)
+        _answer_all(scorer, outputs, args, top)
     outputs.print_rate()
     return 0
 
 
-def _answer_all(
-    scorer: Scorer, outputs: Outputs, args: Namespace, top: int, stack: ExitStack
-) -> None:
+def _answer_all(scorer: Scorer, outputs: Outputs, args: Namespace, top: int) -> None:
+    from darknet_py.draw import draw_lines
     from darknet_py.scorer import top_k
     from darknet_py.video import to_grey
 
@@ -61,61 +58,19 @@ def _answer_all(
     def prepare(frame: np.ndarray) -> np.ndarray:
         return scorer.prepare(to_grey(frame) if grey else frame)
 
-    def run(batch: Sequence[np.ndarray]) -> list[tuple[np.ndarray, float]]:
-        answers = []
-        for inputs in batch:
-            start = time.perf_counter()
-            scores = scorer.run(inputs)[0]
-            answers.append((scores, time.perf_counter() - start))
-        return answers
+    def run(inputs: np.ndarray) -> np.ndarray:
+        scores: np.ndarray = scorer.run(inputs)[0]
+        return scores
 
-    clock = _Clock(scorer.dialect.name == "alexeyab", args.benchmark)
-    results = overlap(outputs.frames(), prepare, run, 1)
-    stack.enter_context(closing(results))  # type: ignore[type-var]  # it is a generator
-    for result in results:
-        scores, seconds = result.get()[1]
+    def tell(scores: np.ndarray) -> list[str]:
         best = top_k(scores, top)
-        lines = [f"{float(scores[i]) * 100:.1f}%: {scorer.names[i]}" for i in best]
-        clock.print(lines)
-        if outputs.wants_pictures:
-            from darknet_py.draw import draw_lines
+        return [f"{float(scores[i]) * 100:.1f}%: {scorer.names[i]}" for i in best]
 
-            outputs.show(draw_lines(result.item, lines), 1 if clock.alexeyab else 0)
-        clock.count(outputs.step(), seconds, outputs)
-        if outputs.is_late or outputs.take_key() == ESCAPE:
-            return
+    def draw(frame: np.ndarray, scores: np.ndarray, lines: list[str]) -> np.ndarray:
+        return draw_lines(frame, lines)
 
-
-class _Clock:
-    """Counts frames a second as the dialect does, and prints them."""
-
-    def __init__(self, alexeyab: bool, benchmark: bool) -> None:
-        self.alexeyab, self._benchmark = alexeyab, benchmark
-        self._rate = self._steady_rate = 0.0
-        self._since = (0.0, 0)
-
-    def print(self, lines: list[str]) -> None:
-        """A frame's lines."""
-        if not self.alexeyab:
-            clear_screen("\033[2J\033[1;1H")
-            print("\n".join([f"\nFPS:{self._rate:.0f}", *lines]), flush=True)
-            return
-        clear_screen("\033[H\033[J")
-        if self._benchmark:
-            print(f"\rFPS: {self._rate:.2f} \t AVG_FPS = {self._steady_rate:.2f} ", flush=True)
-            return
-        hint = "(use -benchmark command line flag for correct measurement)"
-        print("\n".join([f"\rFPS: {self._rate:.2f}  {hint}", *lines, ""]), flush=True)
-
-    def count(self, seconds: float, computing: float, outputs: Outputs) -> None:
-        """A frame that took `seconds`, of which the network took `computing`."""
-        now = 1 / max(computing if self.alexeyab else seconds, 1e-6)
-        is_first = self.alexeyab and not self._rate
-        self._rate = now if is_first else 0.9 * self._rate + 0.1 * now
-        start, count = self._since
-        if outputs.seconds - start >= 3:
-            self._steady_rate = (outputs.count - count) / (outputs.seconds - start)
-            self._since = outputs.seconds, outputs.count
+    clock = Clock(scorer.dialect.name == "alexeyab", args.benchmark)
+    answer_frames(outputs, clock, prepare, run, tell, draw)
 
 
 _TAKEN = {flag.name for flag in SHOWS}

@@ -77,17 +77,22 @@ def _regress(network: Network, args: Namespace, path: str) -> list[str]:
     return [f"Predicted: {first:f}", f"{path}: Predicted in {seconds:f} seconds."]
 
 
-def _segment(network: Network, args: Namespace, path: str) -> list[str]:
+def color_masks(masks: np.ndarray) -> np.ndarray:
+    """Masks `(classes, h, w)` in their classes' colours, float32 `(h, w, 3)` (C: mask_to_rgb)."""
     import numpy as np
 
     from darknet_py.draw import class_color
+
+    colors = np.array([class_color(i, len(masks)) for i in range(len(masks))], np.float32) / 255
+    return np.asarray(np.einsum("chw,ck->hwk", masks, colors))
+
+
+def _segment(network: Network, args: Namespace, path: str) -> list[str]:
     from darknet_py.image import save_image, to_bytes
 
     pixels = _open(network, path, "letterbox")
     outputs, seconds = _predict(network, pixels)
-    masks = outputs[-1]
-    colors = np.array([class_color(i, len(masks)) for i in range(len(masks))], np.float32) / 255
-    drawn = np.einsum("chw,ck->hwk", masks, colors)
+    drawn = color_masks(outputs[-1])
     for picture, name in ((pixels, "orig"), (drawn, "pred")):
         save_image(to_bytes(picture), Path(args.out) / f"{name}.jpg")
     first = float(outputs[0].flat[0])
