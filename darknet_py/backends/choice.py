@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import statistics
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeVar
@@ -109,7 +108,7 @@ def measure(opened: Mapping[str, Found]) -> dict[str, float]:
             times[name] += _turn(opened[name], x)
         if time.perf_counter() > end:
             break
-    return {name: statistics.median(found) for name, found in times.items()}
+    return {name: float(np.median(found)) for name, found in times.items()}
 
 
 def _turn(item: Finder | Scorer, inputs: np.ndarray) -> list[float]:

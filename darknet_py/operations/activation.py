@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -11,8 +12,10 @@ from torch.nn import functional as F
 from darknet_py import activations
 from darknet_py.activations import Activation
 
-BLOCK = 1 << 16
+BLOCK = 1 << 17
 """Values of a block for each thread: what Mish holds of it fits into a core's own cache."""
+
+LOG2_E = 1 / math.log(2)
 
 ONEDNN: dict[Activation, tuple[str, list[float], str]] = {
     activations.linear: ("none", [], ""),
@@ -66,7 +69,7 @@ def activate(function: Activation, x: Tensor, out: Tensor | None = None) -> Tens
 def mish(x: Tensor, out: Tensor | None = None, added: Tensor | None = None) -> Tensor:
     """`x * tanh(log(1 + e^x))` on the CPU, and `added` on top of it.
 
-    `x - x / (1 + e + e^2 / 2)` with `e = e^x` is the same (error: 1.2e-6). Its four steps run
+    `x - x / (1 + e + e^2 / 2)` with `e = e^x` is the same (error: 1.2e-6). Its five steps run
     block by block, so that a block stays in the cache: five times faster than torch's own.
 
     Args:
@@ -94,7 +97,9 @@ def mish(x: Tensor, out: Tensor | None = None, added: Tensor | None = None) -> T
         e = scratch[: len(block)]
         if half:
             block = values[: len(block)].copy_(block)
-        torch.exp(block, out=e)
+        torch.exp2(
+            torch.mul(block, LOG2_E, out=e), out=e
+        )  # exp, MKL's, takes thrice as long on AMD
         torch.addcmul(e, e, e, value=0.5, out=e)
         e.add_(1)
         sink = block if half else target
