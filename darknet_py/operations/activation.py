@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from darknet_py import activations
 from darknet_py.activations import Activation
 
-BLOCK = 1 << 17
+BLOCK = 1 << 18
 """Values of a block for each thread: what Mish holds of it fits into a core's own cache."""
 
 LOG2_E = 1 / math.log(2)
