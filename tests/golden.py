@@ -103,8 +103,12 @@ def goldens() -> list[Golden]:
     return found
 
 
-def replay(golden: Golden) -> Replay:
+def replay(golden: Golden, *, prepared: bool = False) -> Replay:
     """Run the golden's network on C's weights and input; compare every layer, and the saved file.
+
+    Args:
+        golden: what C computed.
+        prepared: compare the prepared network, too (`replay_prepared`).
 
     Raises:
         Mismatch: naming the first layer that differs.
@@ -119,23 +123,25 @@ def replay(golden: Golden) -> Replay:
         if not same_bytes(source, target):
             raise Mismatch(f"{golden.name}: the weights saved differ from those loaded")
     with torch.inference_mode():
-        outputs = network(golden.input())
-    return compare(golden, outputs, "")
+        found = compare(golden, network(golden.input()), "")
+    if prepared:
+        network.reset_state()
+        replay_prepared(golden, network)
+    return found
 
 
-def replay_lowered(golden: Golden) -> Replay:
+def replay_prepared(golden: Golden, network: Network) -> Replay:
     """The same with the network as `prepare` makes it: layer by layer, then as it is used.
 
     The tolerance is that of the network itself.
 
+    Args:
+        golden: what C computed.
+        network: with C's weights.
+
     Raises:
         Mismatch: naming the first layer that differs.
     """
-    network = golden.network()
-    with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder, "c.weights")
-        generator().write_weights(golden.json, source)
-        darknet_py.load_weights(network, source)
     worst = compare(golden, prepare(network, every_layer=True)(golden.input()), "")
     used = prepare(network)
     used.worth = 0.0

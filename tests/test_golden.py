@@ -1,7 +1,7 @@
 """Every layer of every golden equals C's: a fast subset always, all of them with `-m golden`."""
 
 import pytest
-from golden import GOLDEN, goldens, replay, replay_lowered
+from golden import GOLDEN, goldens, replay
 
 SMALL = 6_000_000
 """Bytes of weights up to which a golden runs in every test run."""
@@ -10,22 +10,11 @@ pytestmark = pytest.mark.skipif(not GOLDEN.is_dir(), reason=f"{GOLDEN} is not he
 
 
 @pytest.mark.parametrize("golden", [g for g in goldens() if g.size <= SMALL], ids=lambda g: g.name)
-def test_small_network_equals_c_layer_by_layer(golden):
-    replay(golden)
+def test_small_network_and_prepared_network_equal_c_layer_by_layer(golden):
+    replay(golden, prepared=True)
 
 
 @pytest.mark.golden
 @pytest.mark.parametrize("golden", [g for g in goldens() if g.size > SMALL], ids=lambda g: g.name)
-def test_network_equals_c_layer_by_layer(golden):
-    replay(golden)
-
-
-@pytest.mark.parametrize("golden", [g for g in goldens() if g.size <= SMALL], ids=lambda g: g.name)
-def test_small_prepared_network_equals_c_layer_by_layer(golden):
-    replay_lowered(golden)
-
-
-@pytest.mark.golden
-@pytest.mark.parametrize("golden", [g for g in goldens() if g.size > SMALL], ids=lambda g: g.name)
-def test_prepared_network_equals_c_layer_by_layer(golden):
-    replay_lowered(golden)
+def test_network_and_prepared_network_equal_c_layer_by_layer(golden):
+    replay(golden, prepared=True)
