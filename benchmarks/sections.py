@@ -165,21 +165,22 @@ def _photos(folder: Path, count: int) -> Path:
 def growth(quick: bool, folder: Path) -> Rows:
     """Time against the number of pictures, the batch and the pixels; linear is a constant cost."""
     job = networks.make_files(_row("yolov4-tiny"), folder)
+    trained = networks.make_files(networks.Row(TRAINED[0], TRAINED[0]), folder)
     counts = (2, 5) if quick else (10, 20, 40, 80)
     photos = _photos(folder.parent / "pictures", counts[-1])
-    files = (job["cfg"], job["weights"])
+    files, words = (job["cfg"], job["weights"]), (str(photos), ",".join(map(str, counts)))
     found = {
-        "pictures": _probe("detect", *files, str(photos), ",".join(map(str, counts))),
-        "batch": _probe("forward", *files, "batch"),
-        "side": _probe("forward", *files, "size"),
+        f"pictures, {TRAINED[0]}": _probe("detect", trained["cfg"], trained["weights"], *words),
+        "batch, yolov4-tiny": _probe("forward", *files, "batch"),
+        "side, yolov4-tiny": _probe("forward", *files, "size"),
     }
     rows = []
     for what, times in found.items():
         for number, seconds in times.items():
-            units = int(number) ** 2 / 1e6 if what == "side" else int(number)
+            units = int(number) ** 2 / 1e6 if what.startswith("side") else int(number)
             rows.append(
                 {
-                    "yolov4-tiny, growing": what,
+                    "growing": what,
                     "number": int(number),
                     "ms": 1000 * seconds,
                     "ms for each picture, or million pixels": 1000 * seconds / units,
