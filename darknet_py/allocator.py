@@ -9,8 +9,9 @@ from functools import cache
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 _KEEP = (1 << 31) - 1
-_PAGES = 16 << 20
-"""Bytes from which on arrays that come and go are mapped anew each time, which costs 2 %."""
+_PAGES = 32 << 20
+"""Bytes from which on arrays that come and go are mapped anew each time: the memory is smaller by
+some of them, and runs of yolov4@608, the only network with such maps, take 2 % longer."""
 _kept = False
 
 
@@ -55,7 +56,14 @@ def return_memory() -> None:
         _set(1 << 18, 1 << 18)
 
 
-def reuse_memory() -> None:
-    """Let freed memory stay, but for large tensors, unless `keep_memory` was called."""
-    if not _kept:
+def reuse_memory(batch: int = 1) -> None:
+    """Let freed memory stay, unless `keep_memory` was called: of one picture all but large tensors.
+
+    Args:
+        batch: pictures that are computed at once. The maps of several are large, and mapping them
+            anew would take a quarter of the time.
+    """
+    if batch > 1:
+        keep_memory()
+    elif not _kept:
         _set(_PAGES, _KEEP)

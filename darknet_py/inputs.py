@@ -79,6 +79,8 @@ def run_batch(
     """
     chosen = None if wanted is None else list(wanted)
     x = torch.from_numpy(inputs)
+    if len(x) > 1:
+        reuse_memory(len(x))
     with _lock:
         found = _prepared.get(network)
         if found is None or not _holds(found, network, chosen, half):
@@ -86,6 +88,7 @@ def run_batch(
             if file is not None:
                 return _consume(network, x, chosen, half, file)
             found = _prepared[network] = _prepare(network, chosen, half)
+            reuse_memory(len(x))
     if found.lowered.place.device.type == "cuda":
         x = x.pin_memory()
     return found.lowered(x)
@@ -101,7 +104,7 @@ def _consume(
         found = _prepared[network] = _prepare(network, wanted, half, consume=True)
         return found.lowered(x)
     finally:
-        reuse_memory()
+        reuse_memory(len(x))
 
 
 def give_back(network: Network, file: WeightsFile) -> None:
