@@ -13,7 +13,8 @@ from darknet_py import activations
 from darknet_py.activations import Activation
 
 BLOCK = 1 << 18
-"""Values of a block for each thread: what Mish holds of it fits into a core's own cache."""
+"""Values of a block for each thread: few enough for the cache, and many beside the 5 us that it
+takes to start a step."""
 
 LOG2_E = 1 / math.log(2)
 
