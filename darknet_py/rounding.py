@@ -65,7 +65,13 @@ def _activate(name: str, values: Tensor, dialect: str) -> Tensor | None:
         return out
     if name == "mish":
         # PARITY: tanh by way of 1, which costs digits near 0 (C: activations.h:tanh_activate).
-        soft = (values.exp() + 1).log()
-        soft = torch.where(values < -20, values.exp(), torch.where(values > 20, values, soft))
-        return values * (2 / ((-2 * soft).exp() + 1) - 1)
+        e = _exactly(torch.exp, values)
+        soft = _exactly(torch.log, e + 1)
+        soft = torch.where(values < -20, e, torch.where(values > 20, values, soft))
+        return values * (2 / (_exactly(torch.exp, -2 * soft) + 1) - 1)
     return None
+
+
+def _exactly(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """The float32 that is nearest to a function's value: the same one on every processor."""
+    return function(x.double()).to(x.dtype)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from statistics import median
+
 import pytest
 from train_goldens import PJREDDIE, UNTAUGHT, Difference, Step, edit, names
 
@@ -10,7 +12,8 @@ LARGE = ("yolov4", "Gaussian", "yolov3-spp", "darknet53", "resnet", "densenet")
 ROUGH = ("yolov4",)
 """mish: C's compiler took approximations of exp, log and 1 / x of its own, so some values near a
 tie of max pools or leaky's kink still fall on the other side. Two builds of the same C differ by
-a tenth."""
+a tenth; six roundings of mish gave 0.10 to 0.16 for the worst gradient. Ours takes the nearest
+float32, which no processor changes: 0.110 and 0.016 at worst of 327 arrays, the median 0.044."""
 SMALL = [name for name in names() if not name.partition("/")[2].startswith(LARGE)]
 EXACT = ("pjreddie/residual_accumulate", "pjreddie/rnn_nobn")
 """Networks without a near tie of max pools or leaky's sign."""
@@ -27,25 +30,33 @@ def check(found: Difference, samples: float, length: float) -> None:
     assert found.length <= length, found
 
 
-def check_step(name: str, step: Step, gradients: float, updated: float, length: float) -> None:
+Limits = tuple[float, float]
+"""For the worst sample, and for the length of the difference."""
+
+
+def check_step(name: str, step: Step, gradients: Limits, updated: Limits) -> list[Difference]:
     check(step.cost(), 1e-4, 0)
     for found in step.heads():
         check(found, 1e-4, 1e-4)
     found = list(step.gradients())
     assert found
     for difference in found:
-        check(difference, gradients, length)
+        check(difference, *gradients)
     for difference in step.updated():
         if difference.name not in UNTAUGHT.get(name, ()):
-            check(difference, updated, length)
+            check(difference, *updated)
+    return found
 
 
 @pytest.mark.parametrize("name", names())
 def test_a_step_is_c_s(name):
     """Summed in the order of C's own loops."""
     rough = name.partition("/")[2].startswith(ROUGH)
-    limit, length = (0.1, 1.2e-2) if rough else (1e-3, 1e-3)
-    check_step(name, Step(name), limit, limit, length)
+    if not rough:
+        check_step(name, Step(name), (1e-3, 1e-3), (1e-3, 1e-3))
+        return
+    found = check_step(name, Step(name), (0.12, 2e-2), (0.1, 1.2e-2))
+    assert median(difference.samples for difference in found) <= 0.05
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -54,7 +65,8 @@ def test_a_plain_step_differs_by_near_ties_alone(name):
 
     That moves single samples, not the length of an array.
     """
-    limits = (1e-4, 1e-5, 1e-4) if name in EXACT else (0.25, 0.1, 1.2e-2)
+    exact = (1e-4, 1e-4), (1e-5, 1e-4)
+    limits = exact if name in EXACT else ((0.25, 1.2e-2), (0.1, 1.2e-2))
     check_step(name, Step(name, in_order=False), *limits)
 
 
