@@ -17,7 +17,7 @@ import torch
 from helpers import SHARED, golden_generator
 
 import darknet_py
-from darknet_py.lower import PATIENCE, prepare
+from darknet_py.lower import prepare
 from darknet_py.network import Network
 
 GOLDEN = SHARED / "golden"
@@ -144,12 +144,12 @@ def replay_prepared(golden: Golden, network: Network) -> Replay:
     """
     worst = compare(golden, prepare(network, every_layer=True)(golden.input()), "")
     used = prepare(network)
-    used.worth = 0.0
-    for _ in range(PATIENCE):  # the last time with compiled segments
+    used.worth, used.patience = 0.0, 2
+    for _ in range(2):  # step by step, and with compiled segments
         used.reset_state()
-        outputs = used(golden.input())
-    named = dict(zip(used.wanted, outputs, strict=True))
-    return max(worst, compare(golden, named, ""), key=lambda found: found.worst)
+        named = dict(zip(used.wanted, used(golden.input()), strict=True))
+        worst = max(worst, compare(golden, named, ""), key=lambda found: found.worst)
+    return worst
 
 
 def compare(

@@ -35,7 +35,7 @@ class Lowered:
     def __init__(self, network: Network, steps: list[Step], wanted: list[int], place: Place):
         self.steps, self.wanted, self.place = steps, wanted, place
         self.image = network.image
-        self.worth = WORTH
+        self.worth, self.patience = WORTH, PATIENCE
         self._runs: Counter[tuple[int, int]] = Counter()
         self._seconds: defaultdict[tuple[int, int], float] = defaultdict(float)
         self._divided: dict[tuple[int, int], list[Step | Segment]] = {}
@@ -79,7 +79,7 @@ class Lowered:
         """The single steps, or segments compiled from them once that pays."""
         self._runs[key] += 1
         if key not in self._divided:
-            if self._runs[key] < PATIENCE or self._seconds[key] < self.worth:
+            if self._runs[key] < self.patience or self._seconds[key] < self.worth:
                 return self.steps
             self._divided[key] = divide(self.steps)
         return self._divided[key]
