@@ -54,9 +54,16 @@ class Attack:
 def find_gradient(
     network: Network, x: Tensor, truth: Tensor, passes: Passes[LossT]
 ) -> tuple[Tensor | None, LossT]:
-    """The gradient of the loss by the images `x`, and the loss.
+    """The gradient of the loss by the images, of their shape, and the loss.
 
-    None for a gradient that does not reach them. The network learns nothing.
+    None for a gradient that does not reach them. The network learns nothing, and its batch norm
+    goes by the rolling values (C: network_kernels.cu:forward_backward_network_gpu).
+
+    Args:
+        network: in training.
+        x: `(batch, channels, height, width)`, from 0 to 1.
+        truth: `(batch, values)`, as the heads take it.
+        passes: the network's passes, see `Passes`.
     """
     seen = x.detach().clone().requires_grad_()
     with _by_rolling_values(network):

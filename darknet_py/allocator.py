@@ -9,9 +9,9 @@ from functools import cache
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 _KEEP = (1 << 31) - 1
-_PAGES = 32 << 20
-"""Bytes from which on arrays that come and go are mapped anew each time: the memory is smaller by
-some of them, and runs of yolov4@608, the only network with such maps, take 2 % longer."""
+_PAGES = 16 << 20
+"""Bytes from which on arrays of a single picture that come and go are mapped anew each time: the
+peak of yolov4@608 is 393 MB then, and 404 if they are kept."""
 _kept = False
 
 
@@ -61,7 +61,7 @@ def reuse_memory(batch: int = 1) -> None:
 
     Args:
         batch: pictures that are computed at once. The maps of several are large, and mapping them
-            anew would take a quarter of the time.
+            anew would take a fifth to a quarter of the time (docs/speed.md).
     """
     if batch > 1:
         keep_memory()

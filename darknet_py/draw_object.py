@@ -109,7 +109,11 @@ def draw_object(
 
 
 def quantize(picture: np.ndarray) -> np.ndarray:
-    """The picture of 256 shades that a file holds, each in its middle (C: quantize_image)."""
+    """The picture of 256 shades that a file holds; float32 of any shape, from 0 to 1.
+
+    C: image.c:quantize_image.
+    """
+    # PARITY: each shade in its middle, so that white is above 1 (C: image.c:quantize_image).
     whole = np.asarray(picture * np.float32(255)).astype(np.int32)
     return (whole / 255.0 + 0.5 / 255).astype(np.float32)
 
