@@ -207,7 +207,9 @@ class Convolutional(Layer):
         padding, stride = [self.padding * self.dilation] * 2, [self.stride_y, self.stride_x]
         geometry = (padding, stride, [self.dilation] * 2, self.groups)
         sides = (shape.height, shape.width) if shape.is_image else (1, 1)
-        operation = Convolution(weights, biases, geometry, self.activation, place, sides)
+        operation = Convolution(
+            weights, biases, geometry, self.activation, place, sides, owned=alone
+        )
         if alone:
             give_up(bank.weights)
         return operation

@@ -12,7 +12,12 @@ from torch.nn import functional as F
 from darknet_py.activations import get_activation
 from darknet_py.layers.base import Layer, Shape, Site, flat, image
 from darknet_py.operations import Operation, Place, Plain
-from darknet_py.operations.addition import Addition, PartialAddition
+from darknet_py.operations.addition import (
+    Addition,
+    PartialAddition,
+    SampledAddition,
+    strides,
+)
 from darknet_py.options import LayerOptions, key
 
 WEIGHTS_TYPES = {"none": 0, "per_feature": 1, "per_layer": 1, "per_channel": 2}
@@ -121,7 +126,7 @@ class Shortcut(Layer):
         Of a larger `other` every n-th pixel is taken; a smaller one is spread over x's n-th.
         """
         alpha, beta = self.options.alpha, self.options.beta
-        stride, spread = _strides(other.shape[3], x.shape[3])
+        stride, spread = strides(other.shape[3], x.shape[3])
         channels, height, width = (
             min(pair) for pair in zip(x.shape[1:], other.shape[1:], strict=True)
         )
@@ -136,9 +141,11 @@ class Shortcut(Layer):
 
     def lower(self, place: Place) -> Operation:
         """A plain sum of two maps, where it is one."""
-        scaled = (self.options.alpha, self.options.beta) != (1, 1)
-        if self.dialect.shortcut == "sampled" and (scaled or self.from_shapes[0] != self.in_shape):
-            return Plain(self, place, direct=True)
+        if self.dialect.shortcut == "sampled":
+            if (self.options.alpha, self.options.beta) != (1, 1):
+                return Plain(self, place, direct=True)
+            if self.from_shapes[0] != self.in_shape:
+                return SampledAddition(self.activation)
         if self.weights is not None or len(self.sources) != 2:
             return Plain(self, place)
         if self.from_shapes[0] == self.in_shape:
@@ -184,11 +191,6 @@ class Shortcut(Layer):
         if self.dialect.name == "pjreddie":
             return 0
         return self.out_shape.size * (len(self.sources) - 1) * (2 if self.weights_type else 1)
-
-
-def _strides(length: int, target: int) -> tuple[int, int]:
-    """How many pixels to step in the layer that is added, and in the one it is added to."""
-    return max(length // target, 1), max(target // length, 1)
 
 
 def _have_one_ratio(shape: Shape, target: Shape) -> bool:

@@ -55,10 +55,12 @@ class Yolo(YoloHead):
         return Owned(self._squash)
 
     def _squash(self, x: Tensor) -> Tensor:
-        values = image(x).view(x.shape[0], len(self.mask), self.entries, -1)
-        if not self.options.new_coords:
-            values[:, :, :2].sigmoid_()
-            values[:, :, 4:].sigmoid_()
+        x = image(x)
+        values = x.unflatten(1, (len(self.mask), self.entries))
+        if not self.options.new_coords:  # all at once, as they lie in memory, is fastest
+            sides = values[:, :, 2:4].clone()
+            x.sigmoid_()
+            values[:, :, 2:4] = sides
         scale = self.options.scale_x_y
         if scale != 1:
             values[:, :, :2].mul_(scale).sub_(0.5 * (scale - 1))

@@ -128,18 +128,19 @@ class Plain(Operation):
 
 
 class Owned(Operation):
-    """A function that may write into its input: it gets a copy in float32, in C's order."""
+    """A function that may write into its input: it gets memory of its own, float32, any layout."""
 
     fresh = True
+    reusable = (0,)
 
     def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
         self.function = function
 
     def __call__(self, *inputs: Tensor, out: Slot | None = None) -> Tensor:
-        """The function of the copy."""
+        """The function of the input or, if others read that, of a copy."""
         (x,) = inputs
-        y = x.to(torch.float32).contiguous()
-        return self.function(y.clone() if y.data_ptr() == x.data_ptr() else y)
+        y = x.to(torch.float32)
+        return self.function(y.clone() if y is x and self.reuse is None else y)
 
 
 class Identity(Operation):

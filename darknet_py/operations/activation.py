@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import torch
@@ -16,7 +15,7 @@ BLOCK = 1 << 18
 """Values of a block for each thread: few enough for the cache, and many beside what it takes to
 start a step."""
 
-LOG2_E = 1 / math.log(2)
+_ONE = torch.ones(())
 
 ONEDNN: dict[Activation, tuple[str, list[float], str]] = {
     activations.linear: ("none", [], ""),
@@ -67,16 +66,19 @@ def activate(function: Activation, x: Tensor, out: Tensor | None = None) -> Tens
     return out.copy_(_IN_PLACE.get(function, function)(x))
 
 
-def mish(x: Tensor, out: Tensor | None = None, added: Tensor | None = None) -> Tensor:
+def mish(
+    x: Tensor, out: Tensor | None = None, added: Tensor | None = None, *, negated: bool = False
+) -> Tensor:
     """`x * tanh(log(1 + e^x))` on the CPU, and `added` on top of it.
 
-    `x - x / (1 + e + e^2 / 2)` with `e = e^x` is the same (error: 1.2e-6). Its five steps run
-    block by block, so that a block stays in the cache: five times faster than torch's own.
+    With `m = -x` and `q = 1 / (1 + e^-m)` it is `m - 2 m / (1 + q^2)` (error: 1.3e-6). The three
+    steps run block by block, so that a block stays in the cache: six times faster than torch's own.
 
     Args:
         x: `(batch, c, h, w)`, channels last in memory, or dense in any other way.
         out: where the result goes; None: into `x`. It may be a part of some channels.
         added: of the size and layout of `x`.
+        negated: `x` is `m` itself, which saves a step.
     """
     out = x if out is None else out
     parts = [_rows(part) for part in (x, out, x if added is None else added)]
@@ -87,23 +89,23 @@ def mish(x: Tensor, out: Tensor | None = None, added: Tensor | None = None) -> T
         or extra is None
         or len({p.shape for p in parts if p is not None}) > 1
     ):
-        y = F.mish(x)
+        y = F.mish(-x if negated else x)
         return out.copy_(y if added is None else y.add_(added))
     step = max(BLOCK * torch.get_num_threads() // rows.shape[1], 1)
     scratch = torch.empty(min(step, len(rows)), rows.shape[1])
     half = x.dtype != torch.float32
-    values = torch.empty_like(scratch) if half else scratch
+    values = torch.empty_like(scratch) if half or not negated else scratch
     for start in range(0, len(rows), step):
         block, target = rows[start : start + step], targets[start : start + step]
-        e = scratch[: len(block)]
+        q, room = scratch[: len(block)], values[: len(block)]
         if half:
-            block = values[: len(block)].copy_(block)
-        torch.mul(block, LOG2_E, out=e)
-        torch.exp2(e, out=e)  # exp is MKL's, and took thrice as long on a Zen 5
-        torch.addcmul(e, e, e, value=0.5, out=e)
-        e.add_(1)
+            block = room.copy_(block)
+        if not negated:
+            block = torch.neg(block, out=room)
+        torch.sigmoid(block, out=q)
+        torch.addcmul(_ONE, q, q, out=q)
         sink = block if half else target
-        torch.addcdiv(block, block, e, value=-1, out=sink)
+        torch.addcdiv(block, block, q, value=-2, out=sink)
         if added is not None:
             sink.add_(extra[start : start + step])
         if half:

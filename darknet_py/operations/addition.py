@@ -63,6 +63,35 @@ class PartialAddition(Operation):
         return activate(self.activation, y.add_(values))
 
 
+class SampledAddition(Operation):
+    """`activation(a + b)` on the block that both have, `activation(a)` elsewhere (pjreddie).
+
+    Of a larger `b` every n-th pixel is taken; a smaller one is spread over `a`'s n-th
+    (C: blas.c:shortcut_cpu).
+    """
+
+    fresh = True
+    reusable = (0,)
+
+    def __init__(self, activation: Activation) -> None:
+        self.activation = activation
+
+    def __call__(self, *inputs: Tensor, out: Slot | None = None) -> Tensor:
+        """Add and activate."""
+        a, b = (x if x.dim() == 4 else x[:, :, None, None] for x in inputs)
+        y = a.clone() if self.reuse is None else a
+        stride, spread = strides(b.shape[3], y.shape[3])
+        channels, height, width = map(min, y.shape[1:], b.shape[1:])
+        block = y[:, :channels, : height * spread : spread, : width * spread : spread]
+        block.add_(b[:, :channels, : height * stride : stride, : width * stride : stride])
+        return activate(self.activation, y)
+
+
+def strides(length: int, target: int) -> tuple[int, int]:
+    """How many pixels to step in the map that is added, and in the one it is added to."""
+    return max(length // target, 1), max(target // length, 1)
+
+
 class Product(Operation):
     """`activation(a * b)`; `a` holds one factor for each channel, or pixel, or value of `b`."""
 
