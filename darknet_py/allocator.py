@@ -11,7 +11,7 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 _KEEP = (1 << 31) - 1
 _PAGES = 22 << 20
 """Bytes from which on arrays of a single picture that come and go are mapped anew each time: the
-peak of yolov4@608 is 396 MB then, and 412 if they are kept. Those of yolov4@416 are just smaller."""
+peak of yolov4@608 is 396 MB then, and 412 if they are kept. yolov4@416 has none."""
 _kept = False
 
 

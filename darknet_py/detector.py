@@ -165,11 +165,14 @@ class Detector(Loaded, Finder):
         return [(head.index, head.section.type) for head in self.layout.heads]
 
     def run(self, inputs: np.ndarray) -> list[torch.Tensor]:
-        """The heads' outputs for prepared inputs, `(batch, channels, height, width)`."""
+        """The heads' outputs for prepared inputs, `(batch, channels, height, width)`.
+
+        In memory their channels may lie last.
+        """
         if self.compiled is not None:
             return self.compiled(torch.from_numpy(inputs))
         heads = [head.index for head in self.layout.heads]
-        return run_batch(self.layout, inputs, heads, self.half, self._file)
+        return run_batch(self.layout, inputs, heads, self.half, self._file, ordered=False)
 
     def settle(self) -> None:
         """Be as fast from now on as after many runs."""

@@ -62,6 +62,8 @@ def run_batch(
     wanted: Iterable[int] | None,
     half: bool,
     file: WeightsFile | None = None,
+    *,
+    ordered: bool = True,
 ) -> list[Tensor]:
     """The outputs of the layers `wanted` (None: the network's own) for prepared pictures.
 
@@ -76,6 +78,7 @@ def run_batch(
         half: calculate with 16 bits: bfloat16 on the CPU, float16 elsewhere.
         file: the network is in nobody else's hands, and on the CPU: its weights are given up once
             it is lowered, and read from this file again where they are needed.
+        ordered: see `Lowered`.
     """
     chosen = None if wanted is None else list(wanted)
     x = torch.from_numpy(inputs)
@@ -86,23 +89,28 @@ def run_batch(
         if found is None or not _holds(found, network, chosen, half):
             _prepared.pop(network, None)
             if file is not None:
-                return _consume(network, x, chosen, half, file)
+                return _consume(network, x, chosen, half, file, ordered)
             found = _prepared[network] = _prepare(network, chosen, half)
             reuse_memory(len(x))
     if found.lowered.place.device.type == "cuda":
         x = x.pin_memory()
-    return found.lowered(x)
+    return found.lowered(x, ordered=ordered)
 
 
 def _consume(
-    network: Network, x: Tensor, wanted: list[int] | None, half: bool, file: WeightsFile
+    network: Network,
+    x: Tensor,
+    wanted: list[int] | None,
+    half: bool,
+    file: WeightsFile,
+    ordered: bool,
 ) -> list[Tensor]:
     """Prepare and run with as little memory as possible."""
     return_memory()
     try:
         file.give_back(network)
         found = _prepared[network] = _prepare(network, wanted, half, consume=True)
-        return found.lowered(x)
+        return found.lowered(x, ordered=ordered)
     finally:
         reuse_memory(len(x))
 

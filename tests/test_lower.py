@@ -12,7 +12,7 @@ from darknet_py.errors import DarknetError
 from darknet_py.inputs import run_batch
 from darknet_py.lower import prepare
 from darknet_py.lower.segments import Segment
-from darknet_py.operations import onednn
+from darknet_py.operations import Place, onednn
 from darknet_py.operations.activation import mish
 from darknet_py.operations.addition import Addition
 from darknet_py.operations.convolution import Convolution
@@ -116,8 +116,11 @@ def test_the_heads_are_given():
     body = CONV.format(14, 1, 1, "linear") + "[yolo]\nmask=0,1\nanchors=10,14, 23,27\nclasses=2\n"
     body += "num=2\nscale_x_y=1.2\n[route]\nlayers=-2\n" + body
     network = build(body.replace("scale_x_y=1.2", "", 1), (3, 5, 7), "alexeyab")
-    lowered = check(network, ramp(2, 3, 5, 7))
+    x = ramp(2, 3, 5, 7)
+    lowered = check(network, x)
     assert lowered.wanted == [1, 4]
+    for as_it_lies, output in zip(lowered(x, ordered=False), lowered(x), strict=True):
+        assert torch.equal(as_it_lies, output)
 
 
 def test_recurrent_layers_remember_for_themselves():
@@ -147,6 +150,15 @@ def test_mish_in_blocks():
     added = ramp(2, 6, 40, 50).to(memory_format=torch.channels_last)
     expected = F.mish(x.double())
     assert (mish(x.clone(memory_format=torch.preserve_format)) - expected).abs().max() < 4e-6
+    for negated in (False, True):
+        given = -x if negated else x
+        target = torch.zeros(2, 11, 40, 50).to(memory_format=torch.channels_last)
+        mish(given, target[:, 3:9], added, negated=negated)
+        assert (target[:, 3:9] - expected - added).abs().max() < 8e-6
+        half = mish(given.bfloat16(), negated=negated)
+        assert ((half - expected) / (1 + expected.abs())).abs().max() < 5e-3
+        plain = mish(given[..., ::3], torch.empty(2, 6, 40, 17), negated=negated)
+        assert (plain - expected[..., ::3]).abs().max() < 4e-6
     target = torch.zeros(2, 11, 40, 50).to(memory_format=torch.channels_last)
     mish(x, target[:, 3:9])
     assert (target[:, 3:9] - expected).abs().max() < 4e-6
@@ -332,3 +344,17 @@ def test_sums_of_maps_of_different_sizes(filters, stride, dialect):
     network = build(body + "[shortcut]\nfrom=-2\nactivation=leaky\n", (3, 8, 12), dialect)
     check(network, ramp(2, 3, 8, 12))
     check(network, ramp(2, 3, 8, 12), every_layer=True)
+
+
+def test_a_smaller_map_is_spread_over_a_larger_one():
+    body = CONV.format(5, 3, 2, "leaky") + "[upsample]\nstride=2\n" + CONV.format(3, 1, 1, "linear")
+    network = build(body + "[shortcut]\nfrom=-3\nactivation=leaky\n", (3, 8, 12), "pjreddie")
+    check(network, ramp(2, 3, 8, 12))
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 5, 7), (1, 2, 1, 4), (1, 1, 3, 3), (3, 5, 2, 2)])
+def test_pictures_are_laid_out_with_their_channels_last(shape):
+    x = ramp(*shape)
+    for given in (x, x.clone().to(memory_format=torch.channels_last)):
+        laid = Place(torch.device("cpu"), torch.float32, fused=True).to(given)
+        assert torch.equal(laid, x) and laid.is_contiguous(memory_format=torch.channels_last)

@@ -56,7 +56,7 @@ class Yolo(YoloHead):
 
     def _squash(self, x: Tensor) -> Tensor:
         x = image(x)
-        values = x.unflatten(1, (len(self.mask), self.entries))
+        values = torch.unflatten(x, 1, (len(self.mask), self.entries))
         if not self.options.new_coords:  # all at once, as they lie in memory, is fastest
             sides = values[:, :, 2:4].clone()
             x.sigmoid_()

@@ -44,8 +44,13 @@ class Lowered:
             self._run = Graphed(self.run)
 
     @torch.inference_mode()
-    def __call__(self, x: Tensor) -> list[Tensor]:
+    def __call__(self, x: Tensor, *, ordered: bool = True) -> list[Tensor]:
         """The outputs for a batch.
+
+        Args:
+            x: as above.
+            ordered: in C's order in memory, too; else maps may lie there with their channels last,
+                which saves a copy.
 
         Raises:
             DarknetError: `x` is not of the size that the network had when it was prepared.
@@ -61,7 +66,8 @@ class Lowered:
         start = time.perf_counter()
         outputs = self._run(self.place.to(x))
         self._seconds[_key(x)] += time.perf_counter() - start
-        return [y.to(torch.float32).contiguous() for y in outputs]
+        outputs = [y.to(torch.float32) for y in outputs]
+        return [y.contiguous() for y in outputs] if ordered else outputs
 
     def run(self, x: Tensor) -> list[Tensor]:
         """The same for an input as `Place.to` gives it; outputs of any layout and precision."""
