@@ -215,7 +215,9 @@ def _lines(path: PathName, *, printable: bool = False) -> list[str]:
 
 
 def _split(text: str) -> list[str]:
-    lines = [line.rstrip("\r").replace("\0", "") for line in text.split("\n")]
+    lines = text.split("\n")
+    if "\r" in text or "\0" in text:
+        lines = [line.rstrip("\r").replace("\0", "") for line in lines]
     while lines and not lines[-1].strip():
         lines.pop()
     return lines

@@ -11,14 +11,12 @@ import contextlib
 import difflib
 import functools
 import json
-import logging
 import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import urlsplit
 
 from darknet_py.cache import cache_folder
 from darknet_py.convert.extras import extra
@@ -167,6 +165,8 @@ def fetch(
                 problem = _try(model, url, target, part, progress, timeout, pause)
                 if problem is None:
                     return target
+                from urllib.parse import urlsplit
+
                 problems.append(f"{urlsplit(url).hostname} {problem}")
     except OSError as error:
         raise DarknetError(f"{target}: cannot be written: {error.strerror or error}") from None
@@ -194,7 +194,7 @@ def _try(
 ) -> str | None:
     """Download from one mirror; what was wrong with it."""
     pooch = extra("pooch", "download")
-    pooch.get_logger().setLevel(logging.WARNING)
+    pooch.get_logger().setLevel("WARNING")
     from darknet_py.transfer import Refused, Transfer
 
     while True:

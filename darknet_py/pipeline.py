@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from darknet_py.errors import DarknetError
 from darknet_py.shape import Shape
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 Item = TypeVar("Item")
 Prepared = TypeVar("Prepared")
@@ -70,6 +72,8 @@ def overlap(
     source = iter(items)
     waiting: deque[tuple[Item, Future[Prepared]]] = deque()
     running: deque[tuple[list[Result[Item, Prepared, Output]], Future[Sequence[Output]]]] = deque()
+    from concurrent.futures import ThreadPoolExecutor  # it takes milliseconds to import
+
     readers = ThreadPoolExecutor(WORKERS, "prepare")
     runner = ThreadPoolExecutor(1, "run")
     try:

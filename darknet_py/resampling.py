@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from darknet_py.threads import count_threads
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 BLOCK = 24
 """Rows of the result that are made at once."""
@@ -121,6 +124,8 @@ def positions(old: int, new: int) -> tuple[np.ndarray, np.ndarray]:
 def _shared_pool() -> ThreadPoolExecutor:
     global _pool
     if _pool is None:
+        from concurrent.futures import ThreadPoolExecutor  # it takes milliseconds to import
+
         _pool = ThreadPoolExecutor(1, "resize")
     return _pool
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import secrets
+import os
 import shutil
 import tempfile
 import warnings
@@ -71,7 +71,7 @@ def drop_entry(key: str) -> None:
 def remember(kind: str, key: str, value: Any) -> None:
     """Keep a small value; in vain, where the folder cannot be written."""
     path = cache_folder() / kind / f"{key}.json"
-    temporary = path.with_name(f".{key}.{secrets.token_hex(4)}")
+    temporary = path.with_name(f".{key}.{os.urandom(4).hex()}")
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_text(json.dumps(value), encoding="utf-8")
@@ -90,7 +90,7 @@ def _keep(
     root: Path, key: str, write: Callable[[Path], Mapping[str, Any]]
 ) -> tuple[Path, dict[str, Any]]:
     root.mkdir(parents=True, exist_ok=True)
-    scratch = root / f".{key}.{secrets.token_hex(4)}"
+    scratch = root / f".{key}.{os.urandom(4).hex()}"
     scratch.mkdir()
     try:
         with _lock(root / f"{key}.lock"):

@@ -6,7 +6,6 @@ import contextlib
 import errno
 import importlib
 import os
-import secrets
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -216,7 +215,7 @@ def replacing(path: Path, suffix: str) -> Iterator[Path]:
     Raises:
         WriteError: there is no room, or no right to write.
     """
-    folder = path.parent / f".{path.stem}.{secrets.token_hex(4)}"
+    folder = path.parent / f".{path.stem}.{os.urandom(4).hex()}"
     try:
         folder.mkdir()
         yield folder / path.name
