@@ -147,6 +147,8 @@ def fetch(
     Raises:
         DarknetError: no mirror has the file, or it cannot be written; one line says why.
     """
+    from urllib.parse import urlsplit  # it takes milliseconds to import
+
     folder = cache_folder() if folder is None else folder
     target = folder / model.weights
     if target.exists():
@@ -165,8 +167,6 @@ def fetch(
                 problem = _try(model, url, target, part, progress, timeout, pause)
                 if problem is None:
                     return target
-                from urllib.parse import urlsplit
-
                 problems.append(f"{urlsplit(url).hostname} {problem}")
     except OSError as error:
         raise DarknetError(f"{target}: cannot be written: {error.strerror or error}") from None

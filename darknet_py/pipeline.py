@@ -69,11 +69,11 @@ def overlap(
         run: called for a batch, in one thread.
         batch: how many items run at once.
     """
+    from concurrent.futures import ThreadPoolExecutor  # it takes milliseconds to import
+
     source = iter(items)
     waiting: deque[tuple[Item, Future[Prepared]]] = deque()
     running: deque[tuple[list[Result[Item, Prepared, Output]], Future[Sequence[Output]]]] = deque()
-    from concurrent.futures import ThreadPoolExecutor  # it takes milliseconds to import
-
     readers = ThreadPoolExecutor(WORKERS, "prepare")
     runner = ThreadPoolExecutor(1, "run")
     try:

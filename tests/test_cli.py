@@ -206,3 +206,16 @@ def test_names_of_any_bytes_are_printed(encoding):
 
 def test_classifier_commands_share_their_flags():
     assert {flag.name for flag in classifier.TRY.flags} < {f.name for f in classifier.PREDICT.flags}
+
+
+@pytest.mark.parametrize("words, status", [(["--version"], 0), (["nosuch"], 2)])
+def test_a_process_ends_with_what_was_registered_for_its_end(words, status, tmp_path):
+    code = (
+        "import atexit, sys, threading, time; from darknet_py.__main__ import run\n"
+        "def late(): time.sleep(0.2); print('thread')\n"
+        "atexit.register(print, 'registered'); threading.Thread(target=late).start()\n"
+        f"sys.argv[1:] = {words}; run()"
+    )
+    done = python("-c", code, cwd=tmp_path)
+    assert done.returncode == status
+    assert done.stdout.split()[-2:] == ["thread", "registered"]

@@ -12,12 +12,7 @@ from torch.nn import functional as F
 from darknet_py.activations import get_activation
 from darknet_py.layers.base import Layer, Shape, Site, flat, image
 from darknet_py.operations import Operation, Place, Plain
-from darknet_py.operations.addition import (
-    Addition,
-    PartialAddition,
-    SampledAddition,
-    strides,
-)
+from darknet_py.operations.addition import Addition, PartialAddition, common_block
 from darknet_py.options import LayerOptions, key
 
 WEIGHTS_TYPES = {"none": 0, "per_feature": 1, "per_layer": 1, "per_channel": 2}
@@ -121,36 +116,27 @@ class Shortcut(Layer):
         return positive / (1e-4 + positive.sum(0))
 
     def _add_sampled(self, x: Tensor, other: Tensor) -> Tensor:
-        """`alpha x + beta other` on the block that both have, x elsewhere.
-
-        Of a larger `other` every n-th pixel is taken; a smaller one is spread over x's n-th.
-        """
+        """`alpha x + beta other` on the block that both have (`common_block`), x elsewhere."""
         alpha, beta = self.options.alpha, self.options.beta
-        stride, spread = strides(other.shape[3], x.shape[3])
-        channels, height, width = (
-            min(pair) for pair in zip(x.shape[1:], other.shape[1:], strict=True)
-        )
-        other = other[:, :channels, : height * stride : stride, : width * stride : stride]
-        if (height, width) == x.shape[2:]:
-            block = alpha * x[:, :channels] + beta * other
-            return torch.cat([block, x[:, channels:]], 1) if channels < x.shape[1] else block
+        block, part = common_block(x, other)
+        total = alpha * block + beta * part
+        if block.shape[2:] == x.shape[2:]:
+            channels = block.shape[1]
+            return torch.cat([total, x[:, channels:]], 1) if channels < x.shape[1] else total
         out = x.clone()
-        block = out[:, :channels, : height * spread : spread, : width * spread : spread]
-        block.copy_(alpha * block + beta * other)
+        common_block(out, other)[0].copy_(total)
         return out
 
     def lower(self, place: Place) -> Operation:
         """A plain sum of two maps, where it is one."""
-        if self.dialect.shortcut == "sampled":
-            if (self.options.alpha, self.options.beta) != (1, 1):
-                return Plain(self, place, direct=True)
-            if self.from_shapes[0] != self.in_shape:
-                return SampledAddition(self.activation)
+        sampled = self.dialect.shortcut == "sampled"
+        if sampled and (self.options.alpha, self.options.beta) != (1, 1):
+            return Plain(self, place, direct=True)
         if self.weights is not None or len(self.sources) != 2:
             return Plain(self, place)
         if self.from_shapes[0] == self.in_shape:
             return Addition(self.activation)
-        return PartialAddition(self.activation)
+        return PartialAddition(self.activation, sampled=sampled)
 
     @torch.no_grad()
     def initialize(self) -> None:

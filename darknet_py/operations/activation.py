@@ -15,7 +15,7 @@ BLOCK = 1 << 18
 """Values of a block for each thread: few enough for the cache, and many beside what it takes to
 start a step."""
 
-_ONE = torch.ones(())
+_ONE = torch.ones(())  # as a number it would not be what addcmul takes
 
 ONEDNN: dict[Activation, tuple[str, list[float], str]] = {
     activations.linear: ("none", [], ""),

@@ -38,24 +38,27 @@ class Addition(Operation):
 
 
 class PartialAddition(Operation):
-    """`activation(a + b)` where `b` is of another size: its first values in C's order are added.
+    """`activation(a + b)` where `b` is of another size.
 
-    PARITY: see layers/shortcut.py:_first_values (C: blas.c:shortcut_multilayer_cpu).
+    With `sampled` (pjreddie) the block that both have is added (`common_block`); else (AlexeyAB)
+    the first values of `b` in C's order.
+
+    PARITY: see layers/shortcut.py:_first_values (C: blas.c:shortcut_cpu, shortcut_multilayer_cpu).
     """
 
     fresh = True
     reusable = (0,)
 
-    def __init__(self, activation: Activation) -> None:
-        self.activation = activation
+    def __init__(self, activation: Activation, *, sampled: bool) -> None:
+        self.activation, self.sampled = activation, sampled
 
     def __call__(self, *inputs: Tensor, out: Slot | None = None) -> Tensor:
         """Add and activate."""
         a, b = (x if x.dim() == 4 else x[:, :, None, None] for x in inputs)
         y = a.clone() if self.reuse is None else a
-        if a.shape[2:] == b.shape[2:]:
-            channels = min(a.shape[1], b.shape[1])
-            y[:, :channels].add_(b[:, :channels])
+        if self.sampled or a.shape[2:] == b.shape[2:]:
+            block, part = common_block(y, b)
+            block.add_(part)
             return activate(self.activation, y)
         count, plane = a[0].numel(), b[0, 0].numel()
         values = b[:, : -(-count // plane)].flatten(1)[:, :count]  # rounded up to whole maps
@@ -63,33 +66,20 @@ class PartialAddition(Operation):
         return activate(self.activation, y.add_(values))
 
 
-class SampledAddition(Operation):
-    """`activation(a + b)` on the block that both have, `activation(a)` elsewhere (pjreddie).
+def common_block(x: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+    """The parts of two maps that pjreddie's shortcut adds up, views of one shape.
 
-    Of a larger `b` every n-th pixel is taken; a smaller one is spread over `a`'s n-th
-    (C: blas.c:shortcut_cpu).
+    Of a larger `other` every n-th pixel is taken; a smaller one is spread over x's n-th. Of the
+    channels both have the first are taken (C: blas.c:shortcut_cpu).
+
+    Args:
+        x: `(batch, c, h, w)`, what is added to.
+        other: `(batch, c', h', w')`; width and height in the same ratio to x's.
     """
-
-    fresh = True
-    reusable = (0,)
-
-    def __init__(self, activation: Activation) -> None:
-        self.activation = activation
-
-    def __call__(self, *inputs: Tensor, out: Slot | None = None) -> Tensor:
-        """Add and activate."""
-        a, b = (x if x.dim() == 4 else x[:, :, None, None] for x in inputs)
-        y = a.clone() if self.reuse is None else a
-        stride, spread = strides(b.shape[3], y.shape[3])
-        channels, height, width = map(min, y.shape[1:], b.shape[1:])
-        block = y[:, :channels, : height * spread : spread, : width * spread : spread]
-        block.add_(b[:, :channels, : height * stride : stride, : width * stride : stride])
-        return activate(self.activation, y)
-
-
-def strides(length: int, target: int) -> tuple[int, int]:
-    """How many pixels to step in the map that is added, and in the one it is added to."""
-    return max(length // target, 1), max(target // length, 1)
+    stride, spread = max(other.shape[3] // x.shape[3], 1), max(x.shape[3] // other.shape[3], 1)
+    channels, height, width = map(min, x.shape[1:], other.shape[1:])
+    block = x[:, :channels, : height * spread : spread, : width * spread : spread]
+    return block, other[:, :channels, : height * stride : stride, : width * stride : stride]
 
 
 class Product(Operation):
