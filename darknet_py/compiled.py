@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import platform
 import shutil
 import tempfile
 import warnings
@@ -26,6 +25,7 @@ from darknet_py.layers.base import as_array
 from darknet_py.layers.recurrent import Recurrent
 from darknet_py.layers.softmax import Softmax
 from darknet_py.network import Network
+from darknet_py.processor import find_features
 
 CACHE = "DARKNET_PY_COMPILED"
 """The variable that names another folder for what is compiled. What lies there is run: the folder
@@ -133,7 +133,7 @@ def find_key(network: Network, shape: Sequence[int], dtype: torch.dtype) -> str:
     """What a program depends on: cfg, weights, shape, type, versions, and the CPU."""
     digest = hashlib.sha256()
     versions = (__version__, code_state(), torch.__version__, OPTIONS)
-    for text in (*versions, network.dialect.name, shape, dtype, _cpu()):
+    for text in (*versions, network.dialect.name, shape, dtype, find_features()):
         digest.update(f"{text}\n".encode())
     for section in network.sections:
         options = {name: option.value for name, option in section.options.items()}
@@ -142,16 +142,6 @@ def find_key(network: Network, shape: Sequence[int], dtype: torch.dtype) -> str:
         digest.update(f"{index} {name}\n".encode())
         digest.update(as_array(tensor.contiguous()).data)
     return digest.hexdigest()[:40]
-
-
-def _cpu() -> str:
-    """The CPU's model and what it can do."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return f"{platform.processor()} {torch.backends.cpu.get_cpu_capability()}"
-    found = {line for line in lines if line.startswith(("model name", "flags", "Features"))}
-    return " ".join(sorted(found))
 
 
 @torch.no_grad()

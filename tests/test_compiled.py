@@ -132,7 +132,7 @@ def test_the_key_tells_everything_apart(network, monkeypatch):
     assert key() == before
     others = [key((2, 3, 24, 20)), key(dtype=torch.bfloat16)]
     with monkeypatch.context() as patch:
-        patch.setattr(compiled, "_cpu", lambda: "another CPU")
+        patch.setattr(compiled, "find_features", lambda: "another CPU")
         others.append(key())
     with monkeypatch.context() as patch:
         patch.setattr(torch, "__version__", "9.0")

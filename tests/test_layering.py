@@ -13,7 +13,8 @@ FILES = sorted(p for p in PACKAGE.rglob("*.py") if "_files" not in p.parts)
 # From the bottom up; a module may import its own level and those below. The last part of a name
 # counts where the name itself is not listed; a package stands for all its modules.
 LEVELS = [
-    {"errors", "filetype", "cache", "threads"},
+    {"errors", "filetype", "cache", "threads", "processor"},
+    {"kernels"},
     {"cfg", "files", "dialect", "replacing", "resampling", "gradients"}
     | {"filling", "sync_norm", "narrow_norm", "rounding", "gemm"},
     {"datafile", "options"},

@@ -16,6 +16,7 @@ from darknet_py.operations import Place, onednn
 from darknet_py.operations.activation import mish
 from darknet_py.operations.addition import Addition
 from darknet_py.operations.convolution import Convolution
+from darknet_py.operations.native import find_library
 
 CONV = "[convolutional]\nbatch_normalize=1\nfilters={}\nsize={}\npad=1\nstride={}\nactivation={}\n"
 fused = pytest.mark.skipif(not onednn.can_fuse(torch.float32), reason="no fused convolutions here")
@@ -42,25 +43,28 @@ def check(network, x, **options):
     return lowered
 
 
-@pytest.mark.parametrize("fuse", [None, False])
+@pytest.mark.parametrize("how", [{}, {"native": False}, {"fused": False}])
 @pytest.mark.parametrize("every", [True, False])
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
-def test_every_activation_behind_a_convolution(activation, every, fuse):
+def test_every_activation_behind_a_convolution(activation, every, how):
     network = build(CONV.format(4, 3, 2, activation) + CONV.format(6, 1, 1, activation), (3, 7, 9))
-    check(network, ramp(2, 3, 7, 9), every_layer=every, fused=fuse)
+    check(network, ramp(2, 3, 7, 9), every_layer=every, **how)
 
 
 @pytest.mark.parametrize("fuse", [None, False])
+@pytest.mark.parametrize("native", [None, False])
 @pytest.mark.parametrize("first", ["linear", "leaky", "mish", "hard_mish"])
 @pytest.mark.parametrize("last", ["linear", "relu", "leaky", "mish"])
-def test_a_sum_behind_a_convolution(first, last, fuse):
+def test_a_sum_behind_a_convolution(first, last, fuse, native):
     body = CONV.format(4, 3, 1, "leaky") + CONV.format(4, 3, 1, first)
     body += f"[shortcut]\nfrom=-2\nactivation={last}\n"
     network = build(body, (3, 5, 7), "alexeyab")
-    lowered = check(network, ramp(2, 3, 5, 7), fused=fuse)
+    lowered = check(network, ramp(2, 3, 5, 7), fused=fuse, native=native)
     joined = first == "mish" and last == "linear"
     if fuse is None and onednn.can_fuse(torch.float32):
         joined = joined or (first in ("linear", "leaky") and last != "mish")
+    if fuse is None and native is None and find_library(torch.float32) is not None:
+        joined = joined or first == "mish"
     assert len(lowered.steps) == (2 if joined else 3)
 
 
@@ -187,7 +191,7 @@ def test_bfloat16_loses_little(activation):
 @fused
 def test_a_primitive_that_is_missing_falls_back(monkeypatch):
     network = build(CONV.format(4, 3, 1, "leaky"))
-    lowered, x = prepare(network), ramp(2, 3, 5, 7)
+    lowered, x = prepare(network, native=False), ramp(2, 3, 5, 7)
     expected = lowered(x)[0]
 
     def refuse(*arguments):
@@ -205,7 +209,7 @@ ROUTES += "[upsample]\nstride=2\n[upsample]\nstride=2\n[route]\nlayers=-1,-2\n"
 @fused
 def test_steps_are_compiled_together():
     body = ROUTES.replace("-1,-2", "-1,-1") + CONV.format(3, 1, 1, "mish") + "[avgpool]\n"
-    lowered = check(build(body, (3, 8, 12)), ramp(2, 3, 8, 12))
+    lowered = check(build(body, (3, 8, 12)), ramp(2, 3, 8, 12), native=False)
     first, mish, last = lowered._divided[2, torch.get_num_threads()]
     assert [step.index for step in first.steps] == [0, 1, 2, 3, 4]
     assert (first.sources, first.results, first.freed) == ([-1], [4], (-1,))
@@ -218,7 +222,7 @@ def test_what_is_written_side_by_side_is_not_torn():
     body = CONV.format(4, 3, 1, "leaky") + "[upsample]\nstride=2\n"
     body += "[route]\nlayers=-2\n" + CONV.format(5, 1, 1, "mish") + "[upsample]\nstride=2\n"
     body += "[route]\nlayers=-1,-4\n" + CONV.format(3, 1, 1, "leaky")
-    lowered = check(build(body, (3, 8, 12)), ramp(2, 3, 8, 12))
+    lowered = check(build(body, (3, 8, 12)), ramp(2, 3, 8, 12), native=False)
     divided = lowered._divided[2, torch.get_num_threads()]
     assert [isinstance(step, Segment) for step in divided] == [True, *[False] * 4, True]
 
@@ -232,7 +236,7 @@ def test_steps_that_cannot_be_compiled_run_one_by_one(monkeypatch, name):
 
     calls = []
     monkeypatch.setattr(torch.jit, name, refuse)
-    check(build(ROUTES, (3, 8, 12)), ramp(2, 3, 8, 12))
+    check(build(ROUTES, (3, 8, 12)), ramp(2, 3, 8, 12), native=False)
     assert len(calls) == 1
     monkeypatch.undo()
     assert not torch.jit.onednn_fusion_enabled()
@@ -241,7 +245,7 @@ def test_steps_that_cannot_be_compiled_run_one_by_one(monkeypatch, name):
 @fused
 def test_wrong_results_are_refused(monkeypatch):
     monkeypatch.setattr(torch.jit, "trace", lambda f, *_, **__: lambda *x: (f(*x)[0] + 1,))
-    check(build(ROUTES, (3, 8, 12)), ramp(2, 3, 8, 12))
+    check(build(ROUTES, (3, 8, 12)), ramp(2, 3, 8, 12), native=False)
 
 
 def test_torch_without_these_operations(monkeypatch):
@@ -313,7 +317,7 @@ def test_a_compiled_network_gives_the_same(fused, tmp_path, monkeypatch):
 
 @fused
 def test_what_has_not_run_for_long_is_not_compiled():
-    lowered, x = prepare(build(ROUTES, (3, 8, 12))), ramp(2, 3, 8, 12)
+    lowered, x = prepare(build(ROUTES, (3, 8, 12)), native=False), ramp(2, 3, 8, 12)
     lowered.worth = 1e9
     for _ in range(5):
         lowered(x)

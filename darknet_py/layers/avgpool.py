@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from darknet_py.layers.base import Layer, Shape, Site
-from darknet_py.operations import Operation, Place, Plain
+from darknet_py.operations import Operation, Place
+from darknet_py.operations.pool import Mean
 from darknet_py.options import LayerOptions
 
 
@@ -41,8 +42,8 @@ class AvgPool(Layer):
         return x.mean((2, 3), keepdim=True) if x.dim() == 4 else x[:, :, None, None]
 
     def lower(self, place: Place) -> Operation:
-        """Itself, on any layout and precision."""
-        return Plain(self, place, direct=True, fresh=True, traceable=True)
+        """Means of any layout and precision."""
+        return Mean()
 
     def row(self) -> str:
         """As avgpool_layer.c:make_avgpool_layer prints it."""

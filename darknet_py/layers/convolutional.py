@@ -20,7 +20,7 @@ from darknet_py.layers.convolutional_options import (
     ConvolutionalOptions as ConvolutionalOptions,
 )
 from darknet_py.operations import Operation, Place, Plain
-from darknet_py.operations.convolution import Convolution
+from darknet_py.operations.convolution import convolution
 from darknet_py.rounding import activate_in_order
 
 
@@ -207,7 +207,7 @@ class Convolutional(Layer):
         padding, stride = [self.padding * self.dilation] * 2, [self.stride_y, self.stride_x]
         geometry = (padding, stride, [self.dilation] * 2, self.groups)
         sides = (shape.height, shape.width) if shape.is_image else (1, 1)
-        operation = Convolution(
+        operation = convolution(
             weights, biases, geometry, self.activation, place, sides, owned=alone
         )
         if alone:

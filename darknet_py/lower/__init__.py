@@ -14,9 +14,12 @@ from darknet_py.errors import DarknetError
 from darknet_py.layers import Layer
 from darknet_py.lower.graphs import Graphed, Runner
 from darknet_py.lower.plan import Step, plan
+from darknet_py.lower.program import Program
+from darknet_py.lower.program import divide as divide_programs
 from darknet_py.lower.segments import Segment, divide
 from darknet_py.network import Network
 from darknet_py.operations import Place, Plain, Slot, onednn
+from darknet_py.operations.native_convolution import NativeConvolution
 
 PATIENCE = 3
 """The first run of a batch size in which its segments may be compiled, in up to two seconds."""
@@ -39,6 +42,10 @@ class Lowered:
         self._runs: Counter[tuple[int, int]] = Counter()
         self._seconds: defaultdict[tuple[int, int], float] = defaultdict(float)
         self._divided: dict[tuple[int, int], list[Step | Segment]] = {}
+        self._programs: list[Step | Program] | None = None
+        if place.native and any(isinstance(step.operation, NativeConvolution) for step in steps):
+            shapes = {-1: network.image} | {step.index: step.shape for step in steps}
+            self._programs = divide_programs(steps, shapes, place)
         self._run: Runner = self.run
         if place.device.type == "cuda" and not self._remembers():
             self._run = Graphed(self.run)
@@ -71,18 +78,22 @@ class Lowered:
 
     def run(self, x: Tensor) -> list[Tensor]:
         """The same for an input as `Place.to` gives it; outputs of any layout and precision."""
-        steps = self._choose(_key(x)) if self.place.fused else self.steps
+        steps = self._choose(_key(x))
         outputs, buffers = {-1: x}, dict[int, Tensor]()
         del x  # it is freed behind its last reader
         for step in steps:
-            if isinstance(step, Segment) and step.run(outputs):
+            if not isinstance(step, Step) and step.run(outputs):
                 continue
-            for single in step.steps if isinstance(step, Segment) else (step,):
+            for single in (step,) if isinstance(step, Step) else step.steps:
                 self._execute(single, outputs, buffers)
         return [outputs[i] for i in self.wanted]
 
-    def _choose(self, key: tuple[int, int]) -> Sequence[Step | Segment]:
-        """The single steps, or segments compiled from them once that pays."""
+    def _choose(self, key: tuple[int, int]) -> Sequence[Step | Segment | Program]:
+        """The single steps, or programs, or segments compiled from the steps once that pays."""
+        if self._programs is not None:
+            return self._programs
+        if not self.place.fused:
+            return self.steps
         self._runs[key] += 1
         if key not in self._divided:
             if self._runs[key] < self.patience or self._seconds[key] < self.worth:
@@ -140,6 +151,7 @@ def prepare(
     wanted: Iterable[int] | None = None,
     every_layer: bool = False,
     fused: bool | None = None,
+    native: bool | None = None,
     consume: bool = False,
 ) -> Lowered:
     """What runs `network` fast, for inference only; the network itself stays as it is.
@@ -151,7 +163,9 @@ def prepare(
         wanted: the layers whose outputs are given; a negative number counts back from the end.
             None: the heads', or if there are none the last that is no [cost].
         every_layer: give every layer's output, for comparisons: nothing is fused across layers.
-        fused: use oneDNN's fused convolutions; None: where they are to be had.
+        fused: use oneDNN's fused convolutions; None: where they are to be had. False: no kernels of
+            our own either.
+        native: use kernels of our own; None: where there is a C++ compiler to make them.
         consume: the network is not needed any more: the weights of each convolution are freed
             (and are no numbers) once they are folded and packed, so that they take the memory of
             one copy.
@@ -160,7 +174,8 @@ def prepare(
     there = here if device is None else torch.device(device)
     kind = dtype or torch.float32
     can_fuse = there.type == "cpu" and fused is not False and onednn.can_fuse(kind)
-    place = Place(there, kind, can_fuse, consume)
+    allowed = there.type == "cpu" and fused is not False and native is not False
+    place = Place(there, kind, can_fuse, allowed, consume)
     numbers = range(len(network))
     if every_layer:
         chosen = list(numbers)

@@ -9,6 +9,7 @@ from darknet_py.layers import Layer
 from darknet_py.operations import Identity, Operation
 from darknet_py.operations.addition import Addition
 from darknet_py.operations.joining import Concatenation
+from darknet_py.shape import Shape
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Step:
     index: int
     operation: Operation
     sources: tuple[int, ...]
+    shape: Shape
+    """Of the output."""
     freed: tuple[int, ...] = ()
     """Outputs that nobody reads after this step."""
     target: Part | None = None
@@ -52,7 +55,7 @@ def plan(
     """
     kept = set(wanted)
     steps = [
-        Step(layer.index, operation, layer.sources)
+        Step(layer.index, operation, layer.sources, layer.out_shape)
         for layer, operation in zip(layers, operations, strict=True)
     ]
     if not every:

@@ -64,27 +64,32 @@ class Segment:
 
 
 def divide(steps: Sequence[Step]) -> list[Step | Segment]:
-    """The steps, those that can be traced in segments as long as they come.
-
-    A concatenation that others write into stays with all of these, in or out of segments.
-    """
+    """The steps, those that can be traced in segments as long as they come."""
     loose = {step.index for step in steps if not step.operation.traceable}
-    while True:
-        runs = _runs(steps, loose)
-        place = {step.index: number for number, run in enumerate(runs) for step in run}
-        writers = [(step.index, step.target.index) for step in steps if step.target is not None]
-        torn = {i for a, b in writers if a in loose or place[a] != place[b] for i in (a, b)}
-        if torn <= loose:
-            break
-        loose |= torn
     found: list[Step | Segment] = []
-    for run in runs:
-        found += run if run[0].index in loose else [Segment(run)]
+    for run, is_loose in group_steps(steps, loose):
+        found += run if is_loose else [Segment(run)]
     return found
 
 
-def _runs(steps: Sequence[Step], loose: set[int]) -> list[list[Step]]:
-    return [list(run) for _, run in groupby(steps, lambda step: step.index in loose)]
+def group_steps(steps: Sequence[Step], loose: set[int]) -> list[tuple[list[Step], bool]]:
+    """Runs of steps that are loose, or that are not, and which they are.
+
+    A concatenation that others write into stays with all of these, in or out of a run.
+
+    Args:
+        steps: in order.
+        loose: those that run by themselves.
+    """
+    found = set(loose)
+    while True:
+        runs = [list(run) for _, run in groupby(steps, lambda step: step.index in found)]
+        place = {step.index: number for number, run in enumerate(runs) for step in run}
+        writers = [(step.index, step.target.index) for step in steps if step.target is not None]
+        torn = {i for a, b in writers if a in found or place[a] != place[b] for i in (a, b)}
+        if torn <= found:
+            return [(run, run[0].index in found) for run in runs]
+        found.update(torn)
 
 
 def _compile(function: Function, inputs: tuple[Tensor, ...]) -> Function | None:

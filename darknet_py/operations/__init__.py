@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from darknet_py.image import interleave
+from darknet_py.kernels.call import Told
+from darknet_py.shape import Shape
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,8 @@ class Place:
     """Of the arrays and of what flows between layers: float32, bfloat16 or float16."""
     fused: bool
     """Whether oneDNN's fused convolutions may be used (onednn.py)."""
+    native: bool = False
+    """Whether kernels of our own may be used (native.py)."""
     consumes: bool = False
     """Whether layers give up the memory of the arrays they have no more use for."""
 
@@ -106,6 +110,14 @@ class Operation:
         Its branches depend on sizes alone: lower/segments.py records what it does.
         """
         raise NotImplementedError(type(self).__name__)
+
+    def tell(self, *shapes: Shape) -> Told | None:
+        """What a kernel of our own is told to do the same (native.py); None: there is none for it.
+
+        Args:
+            shapes: of the inputs.
+        """
+        return None
 
     def followed_by(self, addition: Operation) -> Operation | None:
         """One operation for this one and a sum; None: there is none better than both.

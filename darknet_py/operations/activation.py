@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from darknet_py import activations
 from darknet_py.activations import Activation
+from darknet_py.operations.native import find_pitch
 
 BLOCK = 1 << 18
 """Values of a block for each thread: few enough for the cache, and many beside what it takes to
@@ -29,6 +30,19 @@ ONEDNN: dict[Activation, tuple[str, list[float], str]] = {
     torch.tanh: ("tanh", [], ""),
 }
 """What oneDNN calls the activations that it fuses with a convolution, and their constants."""
+
+NUMBERS: dict[Activation, int] = {
+    activations.linear: 0,
+    activations.leaky: 1,
+    activations.relie: 2,
+    F.relu: 3,
+    F.relu6: 4,
+    activations.hardtan: 5,
+    activations.logistic: 6,
+    activations.swish: 7,
+    activations.mish: 8,
+}
+"""What our own kernels call the activations that they know (kernels/vector.h)."""
 
 AFTER_SUM: dict[Activation, tuple[str, float, str | None, list[float], str]] = {
     activations.linear: ("add", 1.0, None, [], ""),
@@ -118,12 +132,9 @@ def _rows(x: Tensor) -> Tensor | None:
 
     Images whose channels are last in memory are `(pixels, channels)`, all else is one column.
     """
-    if x.dim() == 4 and x.shape[1] > 1 and x.stride(1) == 1:
-        batch, channels, height, width = x.shape
-        lengths, steps = (batch, height, width), (x.stride(0), x.stride(2), x.stride(3))
-        used = [step for length, step in zip(lengths, steps, strict=True) if length > 1]
-        pitch = used[-1] if used else channels
-        wanted = (height * width * pitch, width * pitch, pitch)
-        if all(n == 1 or a == b for n, a, b in zip(lengths, steps, wanted, strict=True)):
+    if x.dim() == 4 and x.shape[1] > 1:
+        pitch = find_pitch(x)
+        if pitch is not None:
+            batch, channels, height, width = x.shape
             return x.as_strided((batch * height * width, channels), (pitch, 1))
     return x.view(-1, 1) if x.is_contiguous() else None

@@ -8,8 +8,10 @@ from torch.nn import functional as F
 
 from darknet_py import activations
 from darknet_py.activations import Activation
+from darknet_py.kernels.call import ADD, MULTIPLY, Call, Told
 from darknet_py.operations import Operation, Slot
-from darknet_py.operations.activation import ONEDNN, activate
+from darknet_py.operations.activation import NUMBERS, ONEDNN, activate
+from darknet_py.shape import Shape
 
 
 class Addition(Operation):
@@ -35,6 +37,10 @@ class Addition(Operation):
         """The same, in memory of its own."""
         a, b = inputs
         return self.activation(a + b)
+
+    def tell(self, *shapes: Shape) -> Told | None:
+        """A sum, pixel by pixel."""
+        return _tell(ADD, self.activation, shapes[0], 1, Told(Call(), 0, 1))
 
 
 class PartialAddition(Operation):
@@ -104,6 +110,27 @@ class Product(Operation):
         """The same, in memory of its own."""
         a, b = (x if x.dim() == 4 else x[:, :, None, None] for x in inputs)
         return self.activation(b * a)
+
+    def tell(self, *shapes: Shape) -> Told | None:
+        """A product, of pixels or of each channel and one number."""
+        a, b = shapes
+        if a == b:
+            return _tell(MULTIPLY, self.activation, b, 1, Told(Call(), 1, 0))
+        if a.channels == b.channels and max(a.height, 1) * max(a.width, 1) == 1:
+            return _tell(MULTIPLY, self.activation, b, 0, Told(Call(), 1, 0))
+        return None
+
+
+def _tell(kind: int, activation: Activation, shape: Shape, size: int, told: Told) -> Told | None:
+    """A call for maps of that shape; `size` 0: the other map has one value for each channel."""
+    if activation not in NUMBERS:
+        return None
+    call, height, width = told.call, max(shape.height, 1), max(shape.width, 1)
+    call.kind, call.first, call.size = kind, NUMBERS[activation], size
+    call.channels = call.filters = shape.channels
+    call.height = call.out_height = height
+    call.width = call.out_width = width
+    return told
 
 
 class Activated(Operation):

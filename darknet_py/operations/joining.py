@@ -6,7 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from darknet_py.kernels.call import REPEAT, Call, Told
 from darknet_py.operations import Operation, Place, Slot
+from darknet_py.shape import Shape
 
 
 class Concatenation(Operation):
@@ -53,3 +55,11 @@ class Repetition(Operation):
     def plain(self, *inputs: Tensor) -> Tensor:
         """The same."""
         return self(*inputs)
+
+    def tell(self, *shapes: Shape) -> Told | None:
+        """Copies of pixels."""
+        (shape,) = shapes
+        call = Call(kind=REPEAT, channels=shape.channels, filters=shape.channels, size=self.stride)
+        call.height, call.width = max(shape.height, 1), max(shape.width, 1)
+        call.out_height, call.out_width = call.height * self.stride, call.width * self.stride
+        return Told(call)

@@ -1,0 +1,63 @@
+// What Python calls (operations/native.py). Compiled as a whole by kernels/__init__.py.
+#include "check.h"
+#include "dense.h"
+#include "maps.h"
+#include "winograd.h"
+
+template <class Number>
+static void run_one(const Call& c) {
+  if (c.kind == DENSE) return dense::convolve<Number>(c);
+  if (c.kind == WINOGRAD) return winograd::convolve<Number>(c);
+  maps::run<Number>(c);
+}
+
+extern "C" {
+int has_half() {
+#if defined(__AVX512BF16__)
+  return 1;
+#else
+  return 0;
+#endif
+}
+
+// Whether they compute what they should; kernels/__init__.py asks once.
+int check_kernels() {
+  for (int kind : {DENSE, WINOGRAD, DEPTHWISE}) {
+    if (!check::is_right<float>(kind, run_one<float>)) return 0;
+#if defined(__AVX512BF16__)
+    if (!check::is_right<Bfloat16>(kind, run_one<Bfloat16>)) return 0;
+#endif
+  }
+  return 1;
+}
+
+// Run calls one after the other: all threads go through them together, and wait for each other
+// behind each loop.
+void run(const Call* calls, long count) {
+#pragma omp parallel num_threads(calls->threads)
+  for (const Call* c = calls; c < calls + count; c++) {
+#if defined(__AVX512BF16__)
+    if (c->half) {
+      run_one<Bfloat16>(*c);
+      continue;
+    }
+#endif
+    run_one<float>(*c);
+  }
+}
+
+// Weights as a kernel reads them, from (filters, channels, size, size), float32 but for half's dense
+// ones. The result is their length: with no place to write to, nothing else is done.
+long pack(const Call* c, const void* from, void* to) {
+  if (c->kind == WINOGRAD) return winograd::pack(*c, (const float*)from, (float*)to);
+  if (c->kind == DEPTHWISE) return maps::pack(*c, (const float*)from, (float*)to);
+  if (c->half) return dense::pack(*c, (const Bfloat16*)from, (Bfloat16*)to);
+  return dense::pack(*c, (const float*)from, (float*)to);
+}
+
+// Winograd's packed weights, transformed.
+long expand(const Call* c, const float* packed, void* to) {
+  if (c->half) return winograd::expand(*c, packed, (Bfloat16*)to);
+  return winograd::expand(*c, packed, (float*)to);
+}
+}

@@ -1,0 +1,92 @@
+// Products of matrices in blocks that stay in the registers.
+#pragma once
+#include "vector.h"
+
+// What a product takes along the depth at once: a float, or two 16-bit numbers.
+template <class Number>
+struct Unit {
+  typedef float type;
+  static constexpr int count = 1;
+};
+template <>
+struct Unit<Bfloat16> {
+  typedef int32_t type;
+  static constexpr int count = 2;
+};
+
+inline Vector multiply_add(Vector sum, float a, Vector b) { return sum + a * b; }
+
+#if defined(__AVX512BF16__)
+inline Vector multiply_add(Vector sum, int32_t a, Vector b) {
+  return (Vector)_mm512_dpbf16_ps((__m512)sum, (__m512bh)_mm512_set1_epi32(a), (__m512bh)b);
+}
+#endif
+
+// sums[rows][PANEL] (+)= a[rows][depth] * b[depth][vectors * WIDTH]; the pitch is a's, in units.
+template <class A, int rows, int vectors>
+inline void multiply_block(const A* a, long pitch, const float* b, long depth, float* sums,
+                           bool add) {
+  Vector sum[rows][vectors];
+#pragma GCC unroll 16
+  for (int i = 0; i < rows; i++)
+#pragma GCC unroll 2
+    for (int j = 0; j < vectors; j++)
+      sum[i][j] = add ? load(sums + i * PANEL + j * WIDTH) : Vector{};
+  for (long k = 0; k < depth; k++) {
+    Vector row[vectors];
+#pragma GCC unroll 2
+    for (int j = 0; j < vectors; j++) row[j] = load(b + (k * vectors + j) * WIDTH);
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++) {
+      A value = a[i * pitch + k];
+#pragma GCC unroll 2
+      for (int j = 0; j < vectors; j++) sum[i][j] = multiply_add(sum[i][j], value, row[j]);
+    }
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < rows; i++)
+#pragma GCC unroll 2
+    for (int j = 0; j < vectors; j++) store(sums + i * PANEL + j * WIDTH, sum[i][j]);
+}
+
+template <class A, int vectors, int rows = ROWS>
+void multiply_rows(int count, const A* a, long pitch, const float* b, long depth, float* sums,
+                   bool add) {
+  if constexpr (rows > 0) {
+    if (count == rows)
+      multiply_block<A, rows, vectors>(a, pitch, b, depth, sums, add);
+    else
+      multiply_rows<A, vectors, rows - 1>(count, a, pitch, b, depth, sums, add);
+  }
+}
+
+// What will be read next, and had better come from memory while something is computed.
+struct Ahead {
+  const void* start;
+  long bytes;
+
+  // One of `parts`.
+  void fetch(int part, int parts) const {
+    auto from = (const char*)start + bytes * part / parts;
+    for (auto p = from; p < (const char*)start + bytes * (part + 1) / parts; p += 64)
+      __builtin_prefetch(p, 0, 2);
+  }
+};
+
+// The product for any number of rows and a panel of at most PANEL columns.
+template <class Number>
+void multiply(int rows, const Number* a, long pitch, const Number* panel, int columns, long depth,
+              float* sums, bool add, Ahead ahead) {
+  typedef typename Unit<Number>::type A;
+  int blocks = (rows + ROWS - 1) / ROWS;
+  for (int i = 0; i < blocks; i++) {
+    int from = rows * i / blocks, count = rows * (i + 1) / blocks - from;
+    auto start = (const A*)a + from * pitch;
+    float* to = sums + (long)from * PANEL;
+    ahead.fetch(i, blocks);
+    if (columns > WIDTH)
+      multiply_rows<A, 2>(count, start, pitch, (const float*)panel, depth, to, add);
+    else
+      multiply_rows<A, 1>(count, start, pitch, (const float*)panel, depth, to, add);
+  }
+}

@@ -1,0 +1,207 @@
+"""Steps in a row as calls of our own kernels, which run one after the other without Python."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from darknet_py.kernels.call import COPY, Call
+from darknet_py.lower.plan import Part, Step
+from darknet_py.lower.segments import group_steps
+from darknet_py.operations import Place
+from darknet_py.operations.joining import Concatenation
+from darknet_py.operations.native import find_library, lay_out, new_map
+from darknet_py.shape import Shape
+
+_LINE = 64
+"""Maps begin at a multiple of this many bytes."""
+
+
+@dataclass(frozen=True)
+class _Told:
+    """A call, and which maps it reads and writes: their numbers, and the first channel."""
+
+    call: Call
+    x: int
+    other: int | None
+    y: int
+    start: int = 0
+
+
+@dataclass
+class _Ready:
+    """The calls for one batch size, with memory of their own; one run at a time has them."""
+
+    calls: ctypes.Array[Call]
+    arena: Tensor
+    """Where the maps lie that nobody outside reads."""
+
+
+class Program:
+    """Steps in a row, for each of which there is a kernel."""
+
+    def __init__(self, steps: Sequence[Step], shapes: dict[int, Shape], place: Place) -> None:
+        """Take the steps.
+
+        Args:
+            steps: in order.
+            shapes: of all outputs, by their numbers, and of the network's input, -1.
+            place: where they run.
+        """
+        self.steps, self.place = tuple(steps), place
+        inside = {step.index for step in steps}
+        dead = {index for step in steps for index in step.freed}
+        self.sources = sorted({i for step in steps for i in step.sources} - inside)
+        self.results = sorted(inside - dead)
+        self.freed = tuple(dead - inside)
+        """Outputs from before that nobody reads after this program."""
+        self._shapes = shapes
+        self._told = [told for step in steps for told in _tell(step, shapes)]
+        self._library = find_library(place.dtype)
+        self._ready: dict[tuple[int, int], list[_Ready]] = {}
+
+    def run(self, outputs: dict[int, Tensor]) -> bool:
+        """Add the results to `outputs` and drop what is dead.
+
+        Args:
+            outputs: by their numbers.
+        """
+        if self._library is None:
+            return False
+        dtype = self.place.dtype
+        given = {i: lay_out(outputs[i], dtype) for i in self.sources}
+        batch = len(outputs[self.sources[0]])
+        key = batch, torch.get_num_threads()
+        waiting = self._ready.setdefault(key, [])
+        try:
+            ready = waiting.pop()
+        except IndexError:
+            ready = self._prepare(*key)
+        made = {i: new_map(batch, self._shapes[i], dtype) for i in self.results}
+        given |= {i: (y, self._shapes[i].channels) for i, y in made.items()}
+        _point(ready.calls, self._told, given, dtype)
+        self._library.run(ready.calls, len(self._told))
+        waiting.append(ready)
+        outputs.update(made)
+        for index in self.freed:
+            del outputs[index]
+        return True
+
+    def _prepare(self, batch: int, threads: int) -> _Ready:
+        """The calls, which know where the maps inside lie."""
+        calls = (Call * len(self._told))(*(told.call for told in self._told))
+        for call in calls:
+            call.batch, call.threads, call.half = batch, threads, self.place.dtype != torch.float32
+        size = torch.finfo(self.place.dtype).bits // 8
+        sizes = {told.y: batch * self._shapes[told.y].size * size for told in self._told}
+        for index in self.results:
+            sizes.pop(index, None)
+        places, total = _pack(_lives(self._told, sizes), sizes)
+        arena = torch.empty(total + _LINE, dtype=torch.uint8)
+        start = -(-arena.data_ptr() // _LINE) * _LINE
+        for call, told in zip(calls, self._told, strict=True):
+            call.y_pitch = self._shapes[told.y].channels
+            if told.y in places:
+                call.y = start + places[told.y] + told.start * size
+            if told.x in places:
+                call.x, call.x_pitch = start + places[told.x], self._shapes[told.x].channels
+            if told.other in places:
+                call.other = start + places[told.other]
+                call.other_pitch = self._shapes[told.other].channels
+        return _Ready(calls, arena)
+
+
+def divide(steps: Sequence[Step], shapes: dict[int, Shape], place: Place) -> list[Step | Program]:
+    """The steps, those that kernels do in programs as long as they come.
+
+    A concatenation that others write into stays with all of these, in or out of programs.
+    """
+    loose = {step.index for step in steps if not _is_told(step, shapes)}
+    found: list[Step | Program] = []
+    for run, is_loose in group_steps(steps, loose):
+        found += run if is_loose else [Program(run, shapes, place)]
+    return found
+
+
+def _is_told(step: Step, shapes: dict[int, Shape]) -> bool:
+    return len(_tell(step, shapes)) > 0 or step.written
+
+
+def _tell(step: Step, shapes: dict[int, Shape]) -> list[_Told]:
+    """The calls of a step; empty: there is no kernel for it, or nothing is left to do."""
+    if isinstance(step.operation, Concatenation):
+        start, parts = 0, list(step.parts)
+        if not step.written:
+            for source in step.sources:
+                end = start + shapes[source].channels
+                parts.append(Part(step.index, shapes[step.index].channels, source, start, end))
+                start = end
+        return [_Told(_copy(shapes[p.source]), p.source, None, step.index, p.start) for p in parts]
+    told = step.operation.tell(*(shapes[i] for i in step.sources))
+    if told is None:
+        return []
+    other = None if told.other is None else step.sources[told.other]
+    x, target = step.sources[told.x], step.target
+    if target is None:
+        return [_Told(told.call, x, other, step.index)]
+    return [_Told(told.call, x, other, target.index, target.start)]
+
+
+def _copy(shape: Shape) -> Call:
+    call = Call(kind=COPY, channels=shape.channels, filters=shape.channels, size=1)
+    call.height = call.out_height = max(shape.height, 1)
+    call.width = call.out_width = max(shape.width, 1)
+    return call
+
+
+def _point(
+    calls: ctypes.Array[Call],
+    told: Sequence[_Told],
+    maps: dict[int, tuple[Tensor, int]],
+    dtype: torch.dtype,
+) -> None:
+    """Say where the maps lie that come from outside, or leave."""
+    for call, one in zip(calls, told, strict=True):
+        if one.x in maps:
+            x, call.x_pitch = maps[one.x]
+            call.x = x.data_ptr()
+        if one.other in maps:
+            x, call.other_pitch = maps[one.other]
+            call.other = x.data_ptr()
+        if one.y in maps:
+            call.y = maps[one.y][0].data_ptr() + one.start * dtype.itemsize
+
+
+def _lives(told: Sequence[_Told], sizes: dict[int, int]) -> dict[int, tuple[int, int]]:
+    """The first and the last call that touches each map."""
+    lives: dict[int, tuple[int, int]] = {}
+    for number, one in enumerate(told):
+        for index in (one.x, one.other, one.y):
+            if index in sizes:
+                lives[index] = lives.get(index, (number, number))[0], number
+    return lives
+
+
+def _pack(lives: dict[int, tuple[int, int]], sizes: dict[int, int]) -> tuple[dict[int, int], int]:
+    """Where each map lies in one memory, so that those alive at once do not overlap; its size."""
+    places: dict[int, int] = {}
+    total = 0
+    for index in sorted(lives, key=lambda i: -sizes[i]):
+        first, last = lives[index]
+        taken = sorted(
+            (places[i], places[i] + sizes[i])
+            for i in places
+            if lives[i][0] <= last and first <= lives[i][1]
+        )
+        place = 0
+        for start, end in taken:
+            if place + sizes[index] <= start:
+                break
+            place = max(place, -(-end // _LINE) * _LINE)
+        places[index] = place
+        total = max(total, place + sizes[index])
+    return places, total

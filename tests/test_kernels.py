@@ -1,0 +1,308 @@
+"""Kernels of our own: what they compute, how they are made, and what happens without them."""
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+import threading
+
+import pytest
+import torch
+from helpers import ROOT, build, ramp
+from torch.nn import functional as F
+
+from darknet_py import kernels
+from darknet_py.activations import ACTIVATIONS
+from darknet_py.kernels.call import DENSE, DEPTHWISE, WINOGRAD
+from darknet_py.lower import prepare
+from darknet_py.lower.program import Program, _pack
+from darknet_py.operations import Place, Slot, native_convolution
+from darknet_py.operations.activation import NUMBERS
+from darknet_py.operations.addition import Addition
+from darknet_py.operations.native import find_library, find_pitch
+from darknet_py.operations.native_convolution import NativeConvolution
+
+needs = pytest.mark.skipif(find_library(torch.float32) is None, reason="no C++ compiler")
+short = pytest.param(
+    torch.bfloat16,
+    marks=pytest.mark.skipif(find_library(torch.bfloat16) is None, reason="no bfloat16 here"),
+)
+LINEAR, LEAKY = ACTIVATIONS["linear"], ACTIVATIONS["leaky"]
+TOLERANCE = {torch.float32: 2e-5, torch.bfloat16: 0.06}
+"""Of the output's deviation."""
+
+
+def random_map(*shape, dtype=torch.float32, seed=0):
+    x = torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+    return x.to(dtype).contiguous(memory_format=torch.channels_last)
+
+
+def make(weights, geometry, kind, dtype=torch.float32, activation=LEAKY, sides=(1, 1)):
+    place = Place(torch.device("cpu"), dtype, True, True)
+    biases = torch.linspace(-1, 1, len(weights))
+    return NativeConvolution(weights, biases, geometry, activation, place, sides, kind)
+
+
+def expect(x, weights, geometry, activation=LEAKY):
+    padding, stride, dilation, groups = geometry
+    biases = torch.linspace(-1, 1, len(weights))
+    x, weights, biases = x.double(), weights.double(), biases.double()
+    return activation(F.conv2d(x, weights, biases, stride, padding, dilation, groups))
+
+
+def assert_near(found, expected, tolerance=None):
+    spread = max(float(expected.square().mean().sqrt()), 1.0)
+    off = (found.double() - expected).abs().max() / spread
+    assert found.shape == expected.shape and float(off) < (tolerance or TOLERANCE[found.dtype])
+
+
+DENSE_CASES = [  # channels, filters, size, stride, padding, dilation, height, width, batch
+    (3, 16, 3, 1, 1, 1, 9, 11, 2),
+    (3, 5, 7, 2, 3, 1, 20, 13, 1),
+    (1, 1, 1, 1, 0, 1, 1, 1, 1),
+    (8, 40, 1, 1, 0, 1, 13, 13, 1),
+    (64, 255, 1, 1, 0, 1, 5, 5, 3),
+    (1030, 33, 1, 1, 0, 1, 4, 3, 1),
+    (600, 17, 3, 2, 1, 1, 7, 8, 1),
+    (70, 48, 3, 1, 2, 2, 10, 9, 1),
+    (31, 31, 5, 1, 0, 1, 9, 9, 2),
+    (512, 96, 1, 2, 0, 1, 8, 8, 1),
+    (16, 16, 2, 2, 0, 1, 8, 6, 1),
+    (256, 300, 3, 1, 1, 1, 13, 13, 1),
+]
+
+
+@needs
+@pytest.mark.parametrize("dtype", [torch.float32, short])
+@pytest.mark.parametrize("case", DENSE_CASES)
+def test_dense_convolutions(case, dtype):
+    channels, filters, size, stride, padding, dilation, height, width, batch = case
+    x = random_map(batch, channels, height, width, dtype=dtype)
+    weights = random_map(filters, channels, size, size, seed=1) / (channels * size**2) ** 0.5
+    geometry = ([padding] * 2, [stride] * 2, [dilation] * 2, 1)
+    assert_near(make(weights, geometry, DENSE, dtype)(x), expect(x, weights, geometry))
+
+
+@needs
+@pytest.mark.parametrize("dtype", [torch.float32, short])
+@pytest.mark.parametrize("held", [True, False])
+@pytest.mark.parametrize(
+    "channels, filters, height, width, batch",
+    [
+        (16, 16, 5, 7, 2),
+        (36, 40, 13, 13, 1),
+        (200, 70, 8, 9, 1),
+        (3, 5, 1, 2, 1),
+        (64, 33, 26, 3, 3),
+    ],
+)
+def test_convolutions_after_winograd(
+    channels, filters, height, width, batch, held, dtype, monkeypatch
+):
+    if dtype == torch.float32:  # of 16 bits the transformed weights are always held
+        monkeypatch.setattr(native_convolution, "_holds", lambda *_: held)
+    x = random_map(batch, channels, height, width, dtype=dtype)
+    weights = random_map(filters, channels, 3, 3, seed=1) / (channels * 9) ** 0.5
+    geometry = ([1, 1], [1, 1], [1, 1], 1)
+    operation = make(weights, geometry, WINOGRAD, dtype, sides=(height, width))
+    assert bool(operation._call.expanded) == (held or dtype != torch.float32)
+    assert_near(operation(x), expect(x, weights, geometry))
+
+
+@needs
+@pytest.mark.parametrize("dtype", [torch.float32, short])
+@pytest.mark.parametrize("channels", [1, 8, 16, 24, 40, 100])
+@pytest.mark.parametrize(
+    "size, stride, padding, height, width",
+    [(3, 1, 1, 7, 20), (3, 2, 1, 9, 40), (5, 1, 2, 4, 3), (5, 2, 2, 12, 31), (7, 1, 3, 5, 5),
+     (3, 1, 0, 6, 17), (1, 1, 0, 3, 9)],
+)  # fmt: skip
+def test_depthwise_convolutions(channels, size, stride, padding, height, width, dtype):
+    x = random_map(2, channels, height, width, dtype=dtype)
+    weights = random_map(channels, 1, size, size, seed=1) / size
+    geometry = ([padding] * 2, [stride] * 2, [1, 1], channels)
+    assert_near(make(weights, geometry, DEPTHWISE, dtype)(x), expect(x, weights, geometry))
+
+
+@needs
+@pytest.mark.parametrize("dtype", [torch.float32, short])
+@pytest.mark.parametrize("name", sorted(n for n, f in ACTIVATIONS.items() if f in NUMBERS))
+def test_activations(name, dtype):
+    activation = ACTIVATIONS[name]
+    values = torch.tensor(
+        [0.0, -0.0, 1e-30, -1e-30, 0.5, -0.5, 3, -3, 19.9, 20.1, -30, 88, -88, 1e4]
+    )
+    values = torch.cat([values, torch.linspace(-9, 9, 101), torch.tensor([-1e4, torch.inf])])
+    x = values.to(dtype).view(1, 1, 1, -1)
+    weights = torch.ones(1, 1, 1, 1)
+    operation = make(weights, ([0, 0], [1, 1], [1, 1], 1), DENSE, dtype, activation)
+    operation.biases.zero_()
+    found, expected = operation(x), activation(x.double())
+    off = (found.double() - expected).abs() / expected.abs().clamp(min=1)
+    assert float(off.nan_to_num(0).max()) < (1e-6 if dtype == torch.float32 else 0.01)
+    assert not found.isnan().any()
+
+
+@needs
+@pytest.mark.parametrize("kind", [DENSE, WINOGRAD, DEPTHWISE])
+@pytest.mark.parametrize("last", ["linear", "relu", "mish"])
+def test_parts_of_maps_and_a_sum(kind, last):
+    whole = random_map(2, 60, 6, 9)
+    x, other = whole[:, 7:31], whole[:, 30:54]
+    groups = 24 if kind == DEPTHWISE else 1
+    weights = random_map(24, 24 // groups, 3, 3, seed=2) / 9
+    geometry = ([1, 1], [1, 1], [1, 1], groups)
+    operation = make(weights, geometry, kind)
+    assert operation.followed_by(Addition(ACTIVATIONS[last])) is operation
+    assert operation.followed_by(Addition(LINEAR)) is None
+    slot = Slot({}, 0, 50, 20, 44, operation.place)
+    found = operation(x, other, out=slot)
+    expected = ACTIVATIONS[last](expect(x, weights, geometry) + other.double())
+    assert_near(found, expected)
+    assert find_pitch(found) == 50 and found.data_ptr() == slot.buffers[0][:, 20:].data_ptr()
+
+
+@needs
+def test_any_number_of_threads_gives_the_same():
+    weights = random_map(64, 48, 3, 3, seed=1)
+    x = random_map(1, 48, 13, 13)
+    operation, before = (
+        make(weights, ([1, 1], [1, 1], [1, 1], 1), WINOGRAD),
+        torch.get_num_threads(),
+    )
+    found = []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            found.append(operation(x))
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(found[0], found[1]) and torch.equal(found[0], found[2])
+
+
+CONV = "[convolutional]\nbatch_normalize=1\nfilters={}\nsize={}\npad=1\nstride={}\nactivation={}\n"
+MANY = (
+    CONV.format(16, 3, 1, "mish") + "[maxpool]\nsize=2\nstride=2\n" + CONV.format(16, 1, 1, "swish")
+    + "[shortcut]\nfrom=-2\nactivation=leaky\n[maxpool]\nsize=5\nstride=1\n[upsample]\nstride=2\n"
+    + "[route]\nlayers=-1,0\n" + CONV.format(8, 1, 1, "leaky")
+    + "[convolutional]\ngroups=8\nfilters=8\nsize=3\nstride=2\npad=1\nactivation=relu6\n"
+    + "[avgpool]\n" + CONV.format(8, 1, 1, "logistic") + "[scale_channels]\nfrom=-3\n"
+    + "[route]\nlayers=-1,-1\n[maxpool]\nsize=3\nstride=2\npadding=2\n"
+    + CONV.format(5, 1, 1, "linear")
+)  # fmt: skip
+
+
+def run_many(**options):
+    network = build(MANY, (3, 12, 10), "alexeyab")
+    return network, prepare(network, **options)
+
+
+@needs
+@pytest.mark.parametrize("every", [True, False])
+def test_a_program_of_every_kind_of_kernel(every):
+    network, lowered = run_many(every_layer=every)
+    programs = [p for p in lowered._programs if isinstance(p, Program)]
+    assert sum(len(p.steps) for p in programs) >= len(lowered.steps) - 1
+    for batch in (2, 1, 3, 2):
+        x = ramp(batch, 3, 12, 10)
+        with torch.no_grad():
+            expected = network(x)
+        for index, found in zip(lowered.wanted, lowered(x), strict=True):
+            assert_near(found, expected[index].double(), 1e-4)
+
+
+@needs
+def test_results_stay_as_they_are():
+    _, lowered = run_many()
+    x = ramp(1, 3, 12, 10)
+    (first,) = lowered(x, ordered=False)
+    kept = first.clone()
+    lowered(-x, ordered=False)
+    assert torch.equal(first, kept)
+
+
+@needs
+def test_threads_do_not_disturb_each_other():
+    _, lowered = run_many()
+    inputs = [random_map(1, 3, 12, 10, seed=seed) for seed in range(4)]
+    expected = [lowered(x)[0] for x in inputs]
+    wrong = []
+
+    def run(x, y):
+        for _ in range(200):
+            if not torch.equal(lowered(x)[0], y):
+                wrong.append(x)
+
+    threads = [
+        threading.Thread(target=run, args=pair) for pair in zip(inputs, expected, strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_maps_alive_at_once_do_not_overlap():
+    rng = random.Random(0)
+    for _ in range(200):
+        starts = [rng.randrange(20) for _ in range(15)]
+        lives = {i: (start, start + rng.randrange(8)) for i, start in enumerate(starts)}
+        sizes = {i: rng.randrange(1, 1000) for i in lives}
+        places, total = _pack(lives, sizes)
+        for i, (first, last) in lives.items():
+            assert 0 <= places[i] <= places[i] + sizes[i] <= total and places[i] % 64 == 0
+            for j, (begin, end) in lives.items():
+                apart = places[i] + sizes[i] <= places[j] or places[j] + sizes[j] <= places[i]
+                assert i == j or end < first or last < begin or apart
+
+
+def ask(tmp_path, **environment):
+    """What a process of its own finds: `none`, or the library's file."""
+    code = "from darknet_py.kernels import library as f; print(f() and f()._name or 'none')"
+    environment = os.environ | {"DARKNET_PY_KERNELS": str(tmp_path)} | environment
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True)
+    assert not done.stderr
+    return done.stdout.strip()
+
+
+def test_without_a_compiler_there_are_none(tmp_path):
+    assert ask(tmp_path, PATH="", CXX="") == "none"
+    assert ask(tmp_path, CXX="no-such-compiler") == "none"
+    assert ask(tmp_path, CXX="false") == "none"
+    assert ask(tmp_path, DARKNET_PY_KERNELS="off") == "none"
+    assert not [path for path in tmp_path.iterdir() if path.suffix == ".so"]
+
+
+@needs
+def test_the_library_is_made_once(tmp_path):
+    made = ask(tmp_path, CXX="")
+    assert [str(path) for path in tmp_path.iterdir()] == [made]
+    assert tmp_path.stat().st_mode & 0o777
+    before = os.stat(made).st_mtime_ns
+    assert ask(tmp_path, CXX="", PATH="") == made  # also where there is no compiler any more
+    assert os.stat(made).st_mtime_ns == before
+
+
+@needs
+def test_a_library_that_computes_wrongly_is_refused(tmp_path):
+    compiler = tmp_path / "compiler"
+    compiler.write_text(f'#!/bin/sh\nexec {shutil.which("g++")} "$@" -Dcheck_kernels=other\n')
+    compiler.chmod(0o700)
+    assert ask(tmp_path / "cache", CXX=str(compiler)) == "none"
+    assert not list((tmp_path / "cache").iterdir())
+
+
+def test_a_network_runs_without_them(monkeypatch):
+    monkeypatch.setattr(kernels, "library", lambda: None)
+    find_library.cache_clear()
+    try:
+        network, lowered = run_many()
+        assert lowered._programs is None
+        x = ramp(2, 3, 12, 10)
+        with torch.no_grad():
+            assert_near(lowered(x)[0], network(x)[-1].double(), 1e-4)
+    finally:
+        find_library.cache_clear()
