@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from darknet_py import kernels
 from darknet_py.activations import ACTIVATIONS
-from darknet_py.kernels.call import DENSE, DEPTHWISE, WINOGRAD
+from darknet_py.kernels.call import DENSE, WINOGRAD
 from darknet_py.lower import prepare
 from darknet_py.lower.program import Program, _pack
 from darknet_py.operations import Place, Slot, native_convolution
@@ -112,21 +112,6 @@ def test_convolutions_after_winograd(
 
 @needs
 @pytest.mark.parametrize("dtype", [torch.float32, short])
-@pytest.mark.parametrize("channels", [1, 8, 16, 24, 40, 100])
-@pytest.mark.parametrize(
-    "size, stride, padding, height, width",
-    [(3, 1, 1, 7, 20), (3, 2, 1, 9, 40), (5, 1, 2, 4, 3), (5, 2, 2, 12, 31), (7, 1, 3, 5, 5),
-     (3, 1, 0, 6, 17), (1, 1, 0, 3, 9)],
-)  # fmt: skip
-def test_depthwise_convolutions(channels, size, stride, padding, height, width, dtype):
-    x = random_map(2, channels, height, width, dtype=dtype)
-    weights = random_map(channels, 1, size, size, seed=1) / size
-    geometry = ([padding] * 2, [stride] * 2, [1, 1], channels)
-    assert_near(make(weights, geometry, DEPTHWISE, dtype)(x), expect(x, weights, geometry))
-
-
-@needs
-@pytest.mark.parametrize("dtype", [torch.float32, short])
 @pytest.mark.parametrize("name", sorted(n for n, f in ACTIVATIONS.items() if f in NUMBERS))
 def test_activations(name, dtype):
     activation = ACTIVATIONS[name]
@@ -145,14 +130,13 @@ def test_activations(name, dtype):
 
 
 @needs
-@pytest.mark.parametrize("kind", [DENSE, WINOGRAD, DEPTHWISE])
+@pytest.mark.parametrize("kind", [DENSE, WINOGRAD])
 @pytest.mark.parametrize("last", ["linear", "relu", "mish"])
 def test_parts_of_maps_and_a_sum(kind, last):
     whole = random_map(2, 60, 6, 9)
     x, other = whole[:, 7:31], whole[:, 30:54]
-    groups = 24 if kind == DEPTHWISE else 1
-    weights = random_map(24, 24 // groups, 3, 3, seed=2) / 9
-    geometry = ([1, 1], [1, 1], [1, 1], groups)
+    weights = random_map(24, 24, 3, 3, seed=2) / 9
+    geometry = ([1, 1], [1, 1], [1, 1], 1)
     operation = make(weights, geometry, kind)
     assert operation.followed_by(Addition(ACTIVATIONS[last])) is operation
     assert operation.followed_by(Addition(LINEAR)) is None
@@ -186,7 +170,7 @@ MANY = (
     CONV.format(16, 3, 1, "mish") + "[maxpool]\nsize=2\nstride=2\n" + CONV.format(16, 1, 1, "swish")
     + "[shortcut]\nfrom=-2\nactivation=leaky\n[maxpool]\nsize=5\nstride=1\n[upsample]\nstride=2\n"
     + "[route]\nlayers=-1,0\n" + CONV.format(8, 1, 1, "leaky")
-    + "[convolutional]\ngroups=8\nfilters=8\nsize=3\nstride=2\npad=1\nactivation=relu6\n"
+    + CONV.format(8, 3, 2, "relu6")
     + "[avgpool]\n" + CONV.format(8, 1, 1, "logistic") + "[scale_channels]\nfrom=-3\n"
     + "[route]\nlayers=-1,-1\n[maxpool]\nsize=3\nstride=2\npadding=2\n"
     + CONV.format(5, 1, 1, "linear")

@@ -3,7 +3,7 @@
 #include "product.h"
 
 // The numbers are those of operations/native.py.
-enum Kind { DENSE, WINOGRAD, DEPTHWISE, MAXIMUM, AVERAGE, REPEAT, ADD, MULTIPLY, COPY };
+enum Kind { DENSE, WINOGRAD, MAXIMUM, AVERAGE, REPEAT, ADD, MULTIPLY, COPY };
 
 // One layer's call; native.py has the same. Maps lie with their channels last in memory; a pitch is
 // the way from pixel to pixel, in numbers.
@@ -34,7 +34,7 @@ void finish_as(const Call& c, const float* sums, int panel, const long* pixels, 
   int count = columns(c, panel), start = panel * PANEL;
   for (int i = 0; i < count; i += WIDTH) {
     Lanes lanes(count - i);
-    Vector biases = c.biases ? load(c.biases + start + i) : Vector{};
+    Vector biases = load(c.biases + start + i);
     for (int row = 0; row < rows; row++) {
       if (pixels[row] < 0) continue;
       Vector v = activate(kind, load(sums + (long)row * PANEL + i) + biases);

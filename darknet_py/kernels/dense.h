@@ -81,35 +81,39 @@ static inline void copy(const Number* from, int count, Number* to) {
   for (; i < count; i++) to[i] = from[i];
 }
 
-// The values of a part of one pixel's window; what lies outside the map is 0.
+// The values of a part of the windows of `count` pixels from `pixel` on, `pitch` apart; what lies
+// outside the map is 0.
 template <class Number>
-static void gather(const Call& c, const Part& part, long pixel, Number* to) {
+static void gather(const Call& c, const Part& part, long pixel, int count, long pitch, Number* to) {
   int column = pixel % c.out_width, row = pixel / c.out_width % c.out_height;
-  long image = pixel / c.out_width / c.out_height;
-  int y = row * c.stride_y - c.padding, x = column * c.stride_x - c.padding;
-  // Some values too many are read and written: there is a row more, and room behind the last one.
+  long image = pixel / c.out_width / c.out_height, line = c.width * c.x_pitch;
+  int side = c.size * c.channels;
   bool whole = part.taps == c.size * c.size && part.channels == c.x_pitch && c.dilation == 1;
-  if (whole && x >= 0 && y >= 0 && x + c.size <= c.width && y + c.size < c.height) {
-    auto from = (const Number*)c.x + ((image * c.height + y) * c.width + x) * c.x_pitch;
-    int count = c.size * c.channels;
-    if (c.width * c.x_pitch >= count + WIDTH) {
-      for (int i = 0; i < c.size; i++, from += c.width * c.x_pitch, to += count)
-        for (int k = 0; k < count; k += WIDTH) memcpy(to + k, from + k, WIDTH * sizeof *to);
-      to[0] = Number{};
-      return;
+  whole = whole && line >= side + WIDTH;
+  for (int n = 0; n < count; n++, to += pitch) {
+    int y = row * c.stride_y - c.padding, x = column * c.stride_x - c.padding;
+    auto start = (const Number*)c.x + image * c.height * line + part.channel;
+    Number* at = to;
+    // Some values too many are read and written: there is a row more, and room behind the last.
+    if (whole && x >= 0 && y >= 0 && x + c.size <= c.width && y + c.size < c.height) {
+      auto from = start + y * line + x * c.x_pitch;
+      for (int i = 0; i < c.size; i++, from += line, at += side)
+        for (int k = 0; k < side; k += WIDTH) memcpy(at + k, from + k, WIDTH * sizeof *at);
+    } else {
+      for (int t = part.tap; t < part.tap + part.taps; t++, at += part.channels) {
+        int b = y + t / c.size * c.dilation, a = x + t % c.size * c.dilation;
+        if (b < 0 || b >= c.height || a < 0 || a >= c.width)
+          memset(at, 0, part.channels * sizeof *at);
+        else
+          copy(start + b * line + a * c.x_pitch, part.channels, at);
+      }
     }
+    at[0] = Number{};  // the second of a last unit
+    if (++column < c.out_width) continue;
+    column = 0;
+    if (++row < c.out_height) continue;
+    row = 0, image++;
   }
-  for (int t = part.tap; t < part.tap + part.taps; t++, to += part.channels) {
-    int y = row * c.stride_y - c.padding + t / c.size * c.dilation;
-    int x = column * c.stride_x - c.padding + t % c.size * c.dilation;
-    if (y < 0 || y >= c.height || x < 0 || x >= c.width) {
-      memset(to, 0, part.channels * sizeof *to);
-      continue;
-    }
-    auto from = (const Number*)c.x + ((image * c.height + y) * c.width + x) * c.x_pitch;
-    copy(from + part.channel, part.channels, to);
-  }
-  to[0] = Number{};  // the second of a last unit
 }
 
 template <class Number>
@@ -129,13 +133,14 @@ static void convolve(const Call& c) {
   bool direct = c.size == 1 && c.stride_x == 1 && c.stride_y == 1 && !c.padding &&
                 c.channels % count == 0 && c.x_pitch % count == 0 &&
                 (c.x_pitch * sizeof(Number) % 2048 || c.filters <= 2 * PANEL);
+  int chunk = std::max(1L, blocks * groups / (16 * c.threads));  // neighbours share what they read
   {
     scratch.reserve(most * pitch * 4 + most * PANEL * wide * 4 + most * sizeof(long) + 192);
     auto places = scratch.take<long>(most);
     auto values = scratch.take<Number>(most * pitch * count);
     auto sums = scratch.take<float>(most * PANEL * wide);
     long held = -1;
-#pragma omp for schedule(dynamic)
+#pragma omp for schedule(dynamic, chunk)
     for (long job = 0; job < blocks * groups; job++) {
       long block = job / groups, start = pixels * block / blocks;
       int group = job % groups, from = all * group / groups, to = all * (group + 1) / groups;
@@ -146,7 +151,7 @@ static void convolve(const Call& c) {
         Part part = find_part(c, p);
         long depth = units<Number>(part);
         if (!direct && (parts > 1 || held != block))
-          for (int i = 0; i < rows; i++) gather(c, part, start + i, values + i * pitch * count);
+          gather(c, part, start, rows, pitch * count, values);
         held = block;
         for (int k = from; k < to; k++) {
           int width = columns(c, k), taken = room(width);
@@ -154,6 +159,7 @@ static void convolve(const Call& c) {
           float* sum = sums + (long)(k - from) * rows * PANEL;
           auto a = direct ? (const Number*)c.x + start * c.x_pitch + part.channel : values;
           Ahead ahead = {panel + whole, depth * count * taken * (long)sizeof(Number)};
+          if (direct && k == to - 1) ahead = {a + rows * c.x_pitch, rows * c.x_pitch * (long)sizeof *a};
           multiply(rows, a, direct ? c.x_pitch / count : pitch, panel, width, depth, sum, p > 0, ahead);
           if (p == parts - 1) finish<Number>(c, sum, k, places, rows);
         }

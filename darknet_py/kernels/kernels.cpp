@@ -22,7 +22,7 @@ int has_half() {
 
 // Whether they compute what they should; kernels/__init__.py asks once.
 int check_kernels() {
-  for (int kind : {DENSE, WINOGRAD, DEPTHWISE}) {
+  for (int kind : {DENSE, WINOGRAD}) {
     if (!check::is_right<float>(kind, run_one<float>)) return 0;
 #if defined(__AVX512BF16__)
     if (!check::is_right<Bfloat16>(kind, run_one<Bfloat16>)) return 0;
@@ -50,7 +50,6 @@ void run(const Call* calls, long count) {
 // ones. The result is their length: with no place to write to, nothing else is done.
 long pack(const Call* c, const void* from, void* to) {
   if (c->kind == WINOGRAD) return winograd::pack(*c, (const float*)from, (float*)to);
-  if (c->kind == DEPTHWISE) return maps::pack(*c, (const float*)from, (float*)to);
   if (c->half) return dense::pack(*c, (const Bfloat16*)from, (Bfloat16*)to);
   return dense::pack(*c, (const float*)from, (float*)to);
 }

@@ -1,102 +1,62 @@
-// What is done with each channel by itself: depthwise convolutions, pools, sums, copies.
+// What is done with each channel by itself: pools, sums, copies.
 #pragma once
 #include "convolution.h"
 
 namespace maps {
 
-constexpr int BLOCK = 8;  // pixels side by side that share what they load
+constexpr int BLOCK = 8;  // pixels side by side that are looked at together
 
 template <class Number>
 static inline const Number* pixel_of(const Call& c, long image, int y, int x) {
   return (const Number*)c.x + ((image * c.height + y) * c.width + x) * c.x_pitch;
 }
 
-struct Sum {
-  static constexpr bool weighted = true;
-  static Vector start() { return Vector{}; }
-  static Vector add(Vector sum, Vector value, Vector weight) { return sum + value * weight; }
-};
-
-struct Largest {
-  static constexpr bool weighted = false;
-  static Vector start() { return Vector{} - __builtin_inff(); }
-  static Vector add(Vector sum, Vector value, Vector) { return larger(sum, value); }
-};
-
-// A panel's channels, or half of it, of `count` pixels of output row y from x on. What lies outside
-// does not count; only of a single pixel something may, but for whole rows.
-template <class Fold, class Number, int fixed, int vectors, int count>
-static void fold(const Call& c, long image, int y, int x, int channel, float* sums) {
-  int size = fixed ? fixed : c.size, left = x * c.stride_x - c.padding;
-  long wide = padded(c), across = c.stride_x * c.x_pitch;
-  Lanes lanes[2] = {Lanes(c.channels - channel), Lanes(c.channels - channel - WIDTH)};
-  Vector sum[count][vectors];
+// The largest values in the windows of `count` pixels of output row y, from x on, of a vector's
+// channels. What lies outside does not count; it may, across, only for a single pixel.
+template <class Number, int count>
+static void find_largest(const Call& c, long image, int y, int x, int channel) {
+  int left = x * c.stride_x - c.padding;
+  long across = c.stride_x * c.x_pitch;
+  Lanes lanes(c.channels - channel);
+  Vector largest[count];
 #pragma GCC unroll 8
-  for (int j = 0; j < count; j++)
-#pragma GCC unroll 2
-    for (int v = 0; v < vectors; v++) sum[j][v] = Fold::start();
-  for (int i = 0; i < size; i++) {
-    int row = y * c.stride_y - c.padding + i * c.dilation;
+  for (int j = 0; j < count; j++) largest[j] = Vector{} - __builtin_inff();
+  for (int i = 0; i < c.size; i++) {
+    int row = y * c.stride_y - c.padding + i;
     if (row < 0 || row >= c.height) continue;
-    auto weights = (const float*)c.weights + i * size * wide + channel;
     auto from = pixel_of<Number>(c, image, row, 0) + left * c.x_pitch + channel;
-#pragma GCC unroll 3
-    for (int k = 0; k < size; k++, weights += wide, from += c.dilation * c.x_pitch) {
-      int at = left + k * c.dilation;
-      if (count == 1 && (at < 0 || at >= c.width)) continue;
-      Vector weight[vectors];
-#pragma GCC unroll 2
-      for (int v = 0; v < vectors; v++)
-        weight[v] = Fold::weighted ? load(weights + v * WIDTH) : Vector{};
+    for (int k = 0; k < c.size; k++, from += c.x_pitch) {
+      if (count == 1 && (left + k < 0 || left + k >= c.width)) continue;
 #pragma GCC unroll 8
       for (int j = 0; j < count; j++)
-#pragma GCC unroll 2
-        for (int v = 0; v < vectors; v++)
-          sum[j][v] = Fold::add(sum[j][v], load(from + j * across + v * WIDTH, lanes[v]), weight[v]);
+        largest[j] = larger(largest[j], load(from + j * across, lanes));
     }
   }
+  auto to = (Number*)c.y + ((image * c.out_height + y) * c.out_width + x) * c.y_pitch + channel;
 #pragma GCC unroll 8
-  for (int j = 0; j < count; j++)
-#pragma GCC unroll 2
-    for (int v = 0; v < vectors; v++) store(sums + j * PANEL + v * WIDTH, sum[j][v]);
+  for (int j = 0; j < count; j++, to += c.y_pitch) store(to, largest[j], lanes);
 }
 
-// All channels of `count` pixels.
-template <class Fold, class Number, int fixed, int count>
-static void fold_pixels(const Call& c, long row, int x) {
-  float sums[count * PANEL];
-  long places[count];
-  for (int i = 0; i < count; i++) places[i] = row * c.out_width + x + i;
-  for (int panel = 0; panel < panels(c); panel++) {
-    bool wide = columns(c, panel) > WIDTH;
-    auto run = wide ? fold<Fold, Number, fixed, 2, count> : fold<Fold, Number, fixed, 1, count>;
-    run(c, row / c.out_height, row % c.out_height, x, panel * PANEL, sums);
-    finish<Number>(c, sums, panel, places, count);
-  }
-}
-
-template <class Fold, class Number, int fixed>
-static void fold_rows(const Call& c) {
+template <class Number>
+static void pool(const Call& c) {
   long rows = (long)c.batch * c.out_height;
-  int reach = (c.size - 1) * c.dilation;  // the windows from `first` to before `end` are inside
+  // the windows of pixels from `first` to before `end` are inside, across
   int first = std::min((c.padding + c.stride_x - 1) / c.stride_x, c.out_width);
-  int end = c.width + c.padding - reach;
+  int end = c.width + c.padding - (c.size - 1);
   end = std::max(first, std::min(end > 0 ? (end - 1) / c.stride_x + 1 : 0, c.out_width));
+  if (end - first < BLOCK) first = end = c.out_width;
 #pragma omp for schedule(dynamic, 2)
   for (long row = 0; row < rows; row++) {
-    int x = 0;
-    for (; x < (end - first < BLOCK ? c.out_width : first); x++)
-      fold_pixels<Fold, Number, fixed, 1>(c, row, x);
-    for (; x < end; x += BLOCK)  // the last ones perhaps once more
-      fold_pixels<Fold, Number, fixed, BLOCK>(c, row, std::min(x, end - BLOCK));
-    for (x = std::min(x, end); x < c.out_width; x++) fold_pixels<Fold, Number, fixed, 1>(c, row, x);
+    long image = row / c.out_height;
+    int y = row % c.out_height;
+    for (int channel = 0; channel < c.channels; channel += WIDTH) {
+      int x = 0;
+      for (; x < first; x++) find_largest<Number, 1>(c, image, y, x, channel);
+      for (; x < end; x += BLOCK)  // the last ones perhaps once more
+        find_largest<Number, BLOCK>(c, image, y, std::min(x, end - BLOCK), channel);
+      for (x = end; x < c.out_width; x++) find_largest<Number, 1>(c, image, y, x, channel);
+    }
   }
-}
-
-template <class Fold, class Number>
-static void fold_maps(const Call& c) {
-  if (c.size == 3) return fold_rows<Fold, Number, 3>(c);
-  fold_rows<Fold, Number, 0>(c);
 }
 
 template <class Number>
@@ -145,10 +105,8 @@ static void repeat(const Call& c) {
 template <class Number>
 static void run(const Call& c) {
   switch (c.kind) {
-    case DEPTHWISE:
-      return fold_maps<Sum, Number>(c);
     case MAXIMUM:
-      return fold_maps<Largest, Number>(c);
+      return pool<Number>(c);
     case AVERAGE:
       return average<Number>(c);
     case REPEAT:
@@ -160,14 +118,6 @@ static void run(const Call& c) {
     case COPY:
       return each<Number>(c, [](Vector a, Vector) { return a; });
   }
-}
-
-// Weights (channels, 1, size, size) as taps of all channels.
-static long pack(const Call& c, const float* from, float* to) {
-  long taps = c.size * c.size, wide = padded(c);
-  for (long i = 0; to && i < taps * wide; i++)
-    to[i] = i % wide < c.channels ? from[i % wide * taps + i / wide] : 0;
-  return taps * wide;
 }
 
 }  // namespace maps

@@ -148,6 +148,7 @@ static void convolve(const Call& c) {
   int groups = blocks >= enough ? 1 : std::min((long)all, (enough + blocks - 1) / blocks);
   long most = (tiles + blocks - 1) / blocks;
   long depth = (c.channels + count - 1) / count, row = (depth + WIDTH - 1) / WIDTH * WIDTH + WIDTH;
+  int chunk = std::max(1L, blocks * groups / (16 * c.threads));  // neighbours share what they read
   {
     scratch.reserve((row + PLACES * (most * row + GAP + CHANNELS * PANEL + GAP)) * 4 +
                     (PLACES * (most * PANEL + GAP) + 4 * most * PANEL) * 4 +
@@ -160,7 +161,7 @@ static void convolve(const Call& c) {
     auto sums = scratch.take<float>(4 * most * PANEL);
     auto pixels = scratch.take<long>(4 * most);
     long held = -1;
-#pragma omp for schedule(dynamic)
+#pragma omp for schedule(dynamic, chunk)
     for (long job = 0; job < blocks * groups; job++) {
       long block = job / groups, start = tiles * block / blocks;
       int group = job % groups, n = tiles * (block + 1) / blocks - start;

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from darknet_py.activations import Activation
-from darknet_py.kernels.call import DENSE, DEPTHWISE, PANEL, WINOGRAD, Call, Told
+from darknet_py.kernels.call import DENSE, PANEL, WINOGRAD, Call, Told
 from darknet_py.operations import Operation, Place, Slot
 from darknet_py.operations.activation import NUMBERS, ONEDNN
 from darknet_py.operations.addition import Addition
@@ -41,11 +41,9 @@ def find_kind(
         place: where it runs.
         sides: height and width of the input.
     """
-    if not place.native or activation not in NUMBERS or find_library(place.dtype) is None:
+    if not place.native or activation not in NUMBERS or geometry[3] > 1:
         return None
     filters, channels, size, _ = shape
-    if geometry[3] > 1:
-        return DEPTHWISE if channels == 1 and geometry[3] == filters else None
     short = place.dtype != torch.float32
     if size == 3 and geometry[:3] == ([1, 1], [1, 1], [1, 1]):
         wide = min(filters, channels) >= (32 if short else 16)
@@ -82,15 +80,15 @@ class NativeConvolution(Operation):
         """Take the arrays of one layer.
 
         Args:
-            weights: `(filters, channels / groups, size, size)`, float32.
+            weights: `(filters, channels, size, size)`, float32.
             biases: `(filters,)`.
-            geometry: padding, stride, dilation, groups.
+            geometry: padding, stride, dilation, and groups, which is 1.
             activation: one of `NUMBERS`.
             place: where it runs: on the CPU.
             sides: height and width of the input.
             kind: which kernel, as `find_kind` says.
         """
-        (padding, _), (stride_y, stride_x), (dilation, _), groups = geometry
+        (padding, _), (stride_y, stride_x), (dilation, _), _ = geometry
         filters, channels, size, _ = weights.shape
         self.place, self.activation = place, activation
         self.joined: Addition | None = None
@@ -98,7 +96,7 @@ class NativeConvolution(Operation):
         self.biases[:filters] = biases.detach()
         self._call = Call(
             kind=kind, half=place.dtype == torch.bfloat16, biases=self.biases.data_ptr(),
-            channels=channels * groups, filters=filters, size=size, stride_y=stride_y,
+            channels=channels, filters=filters, size=size, stride_y=stride_y,
             stride_x=stride_x, padding=padding, dilation=dilation, first=NUMBERS[activation],
             threads=torch.get_num_threads(),
         )  # fmt: skip
