@@ -197,6 +197,21 @@ def test_a_program_of_every_kind_of_kernel(every):
 
 
 @needs
+@pytest.mark.parametrize("dialect", ["alexeyab", "pjreddie"])
+@pytest.mark.parametrize("filters, stride", [(8, 1), (20, 1), (40, 2), (9, 2)])
+def test_sums_with_maps_of_other_sizes(filters, stride, dialect):
+    body = CONV.format(20, 3, 1, "leaky") + CONV.format(filters, 3, stride, "mish")
+    body += "[shortcut]\nfrom=-2\nactivation=leaky\n" + CONV.format(20, 3, 1, "linear")
+    network = build(body, (3, 8, 12), dialect)
+    lowered, x = prepare(network), ramp(2, 3, 8, 12)
+    whole = stride == 1 or dialect == "pjreddie"
+    programs = [step for step in lowered._programs if isinstance(step, Program)]
+    assert (2 in {step.index for program in programs for step in program.steps}) == whole
+    with torch.no_grad():
+        assert_near(lowered(x)[0], network(x)[-1].double(), 1e-4)
+
+
+@needs
 def test_results_stay_as_they_are():
     _, lowered = run_many()
     x = ramp(1, 3, 12, 10)

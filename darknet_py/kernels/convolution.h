@@ -2,10 +2,10 @@
 #pragma once
 #include "product.h"
 
-// The numbers are those of operations/native.py.
+// The numbers are those of call.py.
 enum Kind { DENSE, WINOGRAD, MAXIMUM, AVERAGE, REPEAT, ADD, MULTIPLY, COPY };
 
-// One layer's call; native.py has the same. Maps lie with their channels last in memory; a pitch is
+// One layer's call; call.py has the same. Maps lie with their channels last in memory; a pitch is
 // the way from pixel to pixel, in numbers.
 struct Call {
   const void *x, *other;  // other: a map that is added, or multiplied with; may be null
@@ -14,7 +14,7 @@ struct Call {
   const void *weights, *expanded;
   const float* biases;  // of a multiple of PANEL
   int kind, half;       // half: maps are of 16 bits
-  int batch, channels, height, width, filters, out_height, out_width;
+  int batch, channels, height, width, filters, out_height, out_width;  // of sums: the other map's
   int size, stride_y, stride_x, padding, dilation;
   int first, last;  // activations before and after the sum
   int threads;

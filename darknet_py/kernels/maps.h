@@ -72,21 +72,26 @@ static void average(const Call& c) {
     }
 }
 
-// Pixel by pixel: `change(vector, other's vector)`; the other map has a value for each, or for each
-// channel of a picture.
+// Pixel by pixel: `change(vector, other's vector)`. The other map may have fewer channels, 0 in what
+// it lacks, and be larger: then only every n-th pixel counts. Of size 0: it is a single pixel.
 template <class Number, class Change>
 static void each(const Call& c, Change change) {
-  long pixels = (long)c.batch * c.height * c.width, plane = (long)c.height * c.width;
+  long rows = (long)c.batch * c.height;
 #pragma omp for
-  for (long i = 0; i < pixels; i++) {
-    auto x = (const Number*)c.x + i * c.x_pitch;
+  for (long row = 0; row < rows; row++) {
+    long image = row / c.height;
+    auto x = (const Number*)c.x + row * c.width * c.x_pitch;
+    auto y = (Number*)c.y + row * c.width * c.y_pitch;
+    long line = image * c.out_height + row % c.height * c.stride_y;
     auto other = (const Number*)c.other;
-    if (other) other += (c.size == 0 ? i / plane : i) * c.other_pitch;
-    auto y = (Number*)c.y + i * c.y_pitch;
-    for (int k = 0; k < c.channels; k += WIDTH) {
-      Lanes n(c.channels - k);
-      store(y + k, change(load(x + k, n), other ? load(other + k, n) : Vector{}), n);
-    }
+    if (other) other += (c.size == 0 ? image : line * c.out_width) * c.other_pitch;
+    long step = c.size == 0 ? 0 : c.stride_x * c.other_pitch;
+    for (int i = 0; i < c.width; i++, x += c.x_pitch, y += c.y_pitch, other += step)
+      for (int k = 0; k < c.channels; k += WIDTH) {
+        Lanes lanes(c.channels - k);
+        Vector with = c.other ? load(other + k, Lanes(c.filters - k)) : Vector{};
+        store(y + k, change(load(x + k, lanes), with), lanes);
+      }
   }
 }
 

@@ -83,7 +83,7 @@ inline void store(Bfloat16* p, Vector v, Lanes lanes) {
 }
 #else
 struct Lanes {
-  explicit Lanes(int n) : count(std::min(n, WIDTH)) {}
+  explicit Lanes(int n) : count(std::clamp(n, 0, WIDTH)) {}
   int count;
 };
 
@@ -122,7 +122,7 @@ inline Vector exponential(Vector x) {
   return p * (Vector)(((Integers)shifted << 23) + (127 << 23));
 }
 
-// The numbers are those of native.py.
+// The numbers are those of operations/activation.py.
 enum Activation { LINEAR, LEAKY, RELIE, RELU, RELU6, HARDTAN, LOGISTIC, SWISH, MISH };
 
 inline Vector activate(int kind, Vector x) {

@@ -40,7 +40,8 @@ class Addition(Operation):
 
     def tell(self, *shapes: Shape) -> Told | None:
         """A sum, pixel by pixel."""
-        return _tell(ADD, self.activation, shapes[0], 1, Told(Call(), 0, 1))
+        a, b = shapes
+        return _tell(ADD, self.activation, a, b, 1) if a == b else None
 
 
 class PartialAddition(Operation):
@@ -70,6 +71,27 @@ class PartialAddition(Operation):
         values = b[:, : -(-count // plane)].flatten(1)[:, :count]  # rounded up to whole maps
         values = F.pad(values, (0, count - values.shape[1])).view(a.shape)
         return activate(self.activation, y.add_(values))
+
+    def tell(self, *shapes: Shape) -> Told | None:
+        """A sum with the channels, and every n-th pixel, that both maps have."""
+        a, b = shapes
+        stride = max(b.width // max(a.width, 1), 1)
+        if (a.height * stride, a.width * stride) != (b.height, b.width):
+            return None
+        if stride > 1 and not self.sampled:
+            return None
+        return _tell(ADD, self.activation, a, b, stride)
+
+
+def _tell(kind: int, activation: Activation, a: Shape, b: Shape, stride: int) -> Told | None:
+    """A call for map `a` and other map `b`, of which every n-th pixel counts; 0: it is only one."""
+    if activation not in NUMBERS:
+        return None
+    call = Call(kind=kind, first=NUMBERS[activation], size=min(stride, 1))
+    call.channels, call.height, call.width = a.channels, max(a.height, 1), max(a.width, 1)
+    call.filters, call.out_height, call.out_width = b.channels, max(b.height, 1), max(b.width, 1)
+    call.stride_y = call.stride_x = max(stride, 1)
+    return Told(call, 0, 1)
 
 
 def common_block(x: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
@@ -114,23 +136,11 @@ class Product(Operation):
     def tell(self, *shapes: Shape) -> Told | None:
         """A product, of pixels or of each channel and one number."""
         a, b = shapes
-        if a == b:
-            return _tell(MULTIPLY, self.activation, b, 1, Told(Call(), 1, 0))
-        if a.channels == b.channels and max(a.height, 1) * max(a.width, 1) == 1:
-            return _tell(MULTIPLY, self.activation, b, 0, Told(Call(), 1, 0))
-        return None
-
-
-def _tell(kind: int, activation: Activation, shape: Shape, size: int, told: Told) -> Told | None:
-    """A call for maps of that shape; `size` 0: the other map has one value for each channel."""
-    if activation not in NUMBERS:
-        return None
-    call, height, width = told.call, max(shape.height, 1), max(shape.width, 1)
-    call.kind, call.first, call.size = kind, NUMBERS[activation], size
-    call.channels = call.filters = shape.channels
-    call.height = call.out_height = height
-    call.width = call.out_width = width
-    return told
+        pixel = a.channels == b.channels and max(a.height, 1) * max(a.width, 1) == 1
+        if a != b and not pixel:
+            return None
+        told = _tell(MULTIPLY, self.activation, b, a, 1 if a == b else 0)
+        return None if told is None else Told(told.call, 1, 0)
 
 
 class Activated(Operation):

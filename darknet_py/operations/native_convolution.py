@@ -15,6 +15,9 @@ from darknet_py.operations.addition import Addition
 from darknet_py.operations.native import find_library, lay_out, new_map, pack
 from darknet_py.shape import Shape
 
+MANY = 3000
+"""Pixels above which oneDNN is faster in steps of two by more than its call costs."""
+
 Geometry = tuple[list[int], list[int], list[int], int]
 """Padding, stride, dilation (vertical and horizontal each), groups."""
 
@@ -49,7 +52,7 @@ def find_kind(
         wide = min(filters, channels) >= (32 if short else 16)
         if wide and (_holds(filters, channels, short, sides) or sides[0] * sides[1] >= FEW):
             return WINOGRAD
-    if activation in ONEDNN and size > 1:
+    if activation in ONEDNN and size > 1 and (sides[0] * sides[1] > MANY or geometry[1] == [1, 1]):
         return None
     return DENSE
 
