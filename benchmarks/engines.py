@@ -43,16 +43,21 @@ def _tensor(job: dict[str, Any]) -> Any:
     return torch.from_numpy(job["inputs"])
 
 
-def ours(job: dict[str, Any]) -> Run:
+def ours(job: dict[str, Any], native: bool | None = None) -> Run:
     """The default with torch alone, as a Detector runs it and leaves the allocator."""
     from darknet_py.allocator import reuse_memory
     from darknet_py.lower import prepare
 
     reuse_memory(len(job["inputs"]))
-    lowered = prepare(_network(job), dtype=_dtype(job))
+    lowered = prepare(_network(job), dtype=_dtype(job), native=native)
     lowered.worth = 0.0  # what is measured is the state that many runs end in
     x = _tensor(job)
     return lambda: lowered(x, ordered=False)
+
+
+def bare(job: dict[str, Any]) -> Run:
+    """The same where there is no C++ compiler."""
+    return ours(job, native=False)
 
 
 def compiled(job: dict[str, Any]) -> Run:

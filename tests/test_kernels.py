@@ -38,10 +38,10 @@ def random_map(*shape, dtype=torch.float32, seed=0):
     return x.to(dtype).contiguous(memory_format=torch.channels_last)
 
 
-def make(weights, geometry, kind, dtype=torch.float32, activation=LEAKY, sides=(1, 1)):
+def make(weights, geometry, kind, dtype=torch.float32, activation=LEAKY):
     place = Place(torch.device("cpu"), dtype, True, True)
     biases = torch.linspace(-1, 1, len(weights))
-    return NativeConvolution(weights, biases, geometry, activation, place, sides, kind)
+    return NativeConvolution(weights, biases, geometry, activation, place, kind)
 
 
 def expect(x, weights, geometry, activation=LEAKY):
@@ -105,7 +105,7 @@ def test_convolutions_after_winograd(
     x = random_map(batch, channels, height, width, dtype=dtype)
     weights = random_map(filters, channels, 3, 3, seed=1) / (channels * 9) ** 0.5
     geometry = ([1, 1], [1, 1], [1, 1], 1)
-    operation = make(weights, geometry, WINOGRAD, dtype, sides=(height, width))
+    operation = make(weights, geometry, WINOGRAD, dtype)
     assert bool(operation._call.expanded) == (held or dtype != torch.float32)
     assert_near(operation(x), expect(x, weights, geometry))
 

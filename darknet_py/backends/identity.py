@@ -92,7 +92,8 @@ def file_digest(path: str) -> str:
 
 def code_state() -> list[list[Any]]:
     """The state of this package's own files: in a checkout the version stays while they change."""
-    facts = [(str(path), path.stat()) for path in _PACKAGE.rglob("*.py")]
+    files = (path for ending in ("py", "h", "cpp") for path in _PACKAGE.rglob(f"*.{ending}"))
+    facts = [(str(path), path.stat()) for path in files]
     return sorted([name, f.st_size, f.st_mtime_ns] for name, f in facts)
 
 

@@ -15,7 +15,7 @@ from darknet_py.layers import Layer
 from darknet_py.layers.convolutional import Convolutional
 from darknet_py.lower.graphs import Graphed, Runner
 from darknet_py.lower.plan import Step, plan
-from darknet_py.lower.program import Program
+from darknet_py.lower.program import Program, Room
 from darknet_py.lower.program import divide as divide_programs
 from darknet_py.lower.segments import Segment, divide
 from darknet_py.network import Network
@@ -48,6 +48,7 @@ class Lowered:
         if place.native and any(isinstance(step.operation, NativeConvolution) for step in steps):
             shapes = {-1: network.image} | {step.index: step.shape for step in steps}
             self._programs = divide_programs(steps, shapes, place)
+        self._rooms: defaultdict[tuple[int, int], list[Room]] = defaultdict(list)
         self._run: Runner = self.run
         if place.device.type == "cuda" and not self._remembers():
             self._run = Graphed(self.run)
@@ -80,20 +81,41 @@ class Lowered:
 
     def run(self, x: Tensor) -> list[Tensor]:
         """The same for an input as `Place.to` gives it; outputs of any layout and precision."""
-        steps = self._choose(_key(x))
+        key = _key(x)
         outputs, buffers = {-1: x}, dict[int, Tensor]()
         del x  # it is freed behind its last reader
-        for step in steps:
-            if not isinstance(step, Step) and step.run(outputs):
-                continue
-            for single in (step,) if isinstance(step, Step) else step.steps:
-                self._execute(single, outputs, buffers)
+        if self._programs is not None:
+            self._run_programs(self._programs, key, outputs, buffers)
+        else:
+            for step in self._choose(key):
+                if isinstance(step, Segment) and step.run(outputs):
+                    continue
+                for single in step.steps if isinstance(step, Segment) else (step,):
+                    self._execute(single, outputs, buffers)
         return [outputs[i] for i in self.wanted]
 
-    def _choose(self, key: tuple[int, int]) -> Sequence[Step | Segment | Program]:
-        """The single steps, or programs, or segments compiled from the steps once that pays."""
-        if self._programs is not None:
-            return self._programs
+    def _run_programs(
+        self,
+        steps: Sequence[Step | Program],
+        key: tuple[int, int],
+        outputs: dict[int, Tensor],
+        buffers: dict[int, Tensor],
+    ) -> None:
+        waiting = self._rooms[key]
+        try:
+            room = waiting.pop()
+        except IndexError:
+            self._rooms = defaultdict(list, {key: waiting})  # of other batches' they are freed
+            room = Room([step for step in steps if isinstance(step, Program)], *key)
+        for step in steps:
+            if isinstance(step, Program):
+                step.run(outputs, room)
+            else:
+                self._execute(step, outputs, buffers)
+        waiting.append(room)
+
+    def _choose(self, key: tuple[int, int]) -> Sequence[Step | Segment]:
+        """The single steps, or segments compiled from them once that pays."""
         if not self.place.fused:
             return self.steps
         self._runs[key] += 1

@@ -32,13 +32,23 @@ class _Told:
     start: int = 0
 
 
-@dataclass
-class _Ready:
-    """The calls for one batch size, with memory of their own; one run at a time has them."""
+class Room:
+    """What one run of a network's programs needs for itself.
 
-    calls: ctypes.Array[Call]
-    arena: Tensor
-    """Where the maps lie that nobody outside reads."""
+    That is memory for the maps that nobody outside a program reads, which they take one after the
+    other, and the calls, which know where in it the maps lie.
+    """
+
+    def __init__(self, programs: Sequence[Program], batch: int, threads: int) -> None:
+        plans = [program.plan(batch) for program in programs]
+        self._arena = torch.empty(
+            max((total for _, total in plans), default=0) + _LINE, dtype=torch.uint8
+        )
+        start = -(-self._arena.data_ptr() // _LINE) * _LINE
+        self.calls = {
+            id(program): program.make_calls(batch, threads, start, places)
+            for program, (places, _) in zip(programs, plans, strict=True)
+        }
 
 
 class Program:
@@ -61,58 +71,53 @@ class Program:
         """Outputs from before that nobody reads after this program."""
         self._shapes = shapes
         self._told = [told for step in steps for told in _tell(step, shapes)]
-        self._library = find_library(place.dtype)
-        self._ready: dict[tuple[int, int], list[_Ready]] = {}
+        library = find_library(place.dtype)
+        if library is None:
+            raise RuntimeError("there are no kernels")
+        self._library = library
 
-    def run(self, outputs: dict[int, Tensor]) -> bool:
+    def run(self, outputs: dict[int, Tensor], room: Room) -> None:
         """Add the results to `outputs` and drop what is dead.
 
         Args:
             outputs: by their numbers.
+            room: for this batch and number of threads; nobody else has it meanwhile.
         """
-        if self._library is None:
-            return False
-        dtype = self.place.dtype
+        dtype, calls = self.place.dtype, room.calls[id(self)]
         given = {i: lay_out(outputs[i], dtype) for i in self.sources}
         batch = len(outputs[self.sources[0]])
-        key = batch, torch.get_num_threads()
-        waiting = self._ready.setdefault(key, [])
-        try:
-            ready = waiting.pop()
-        except IndexError:
-            ready = self._prepare(*key)
         made = {i: new_map(batch, self._shapes[i], dtype) for i in self.results}
         given |= {i: (y, self._shapes[i].channels) for i, y in made.items()}
-        _point(ready.calls, self._told, given, dtype)
-        self._library.run(ready.calls, len(self._told))
-        waiting.append(ready)
+        _point(calls, self._told, given, dtype)
+        self._library.run(calls, len(self._told))
         outputs.update(made)
         for index in self.freed:
             del outputs[index]
-        return True
 
-    def _prepare(self, batch: int, threads: int) -> _Ready:
-        """The calls, which know where the maps inside lie."""
-        calls = (Call * len(self._told))(*(told.call for told in self._told))
-        for call in calls:
-            call.batch, call.threads, call.half = batch, threads, self.place.dtype != torch.float32
-        size = torch.finfo(self.place.dtype).bits // 8
+    def plan(self, batch: int) -> tuple[dict[int, int], int]:
+        """Where in a memory each map inside begins, and how much they take; bytes."""
+        size = self.place.dtype.itemsize
         sizes = {told.y: batch * self._shapes[told.y].size * size for told in self._told}
         for index in self.results:
             sizes.pop(index, None)
-        places, total = _pack(_lives(self._told, sizes), sizes)
-        arena = torch.empty(total + _LINE, dtype=torch.uint8)
-        start = -(-arena.data_ptr() // _LINE) * _LINE
+        return _pack(_lives(self._told, sizes), sizes)
+
+    def make_calls(
+        self, batch: int, threads: int, start: int, places: dict[int, int]
+    ) -> ctypes.Array[Call]:
+        """The calls, for a memory from `start` on."""
+        calls = (Call * len(self._told))(*(told.call for told in self._told))
         for call, told in zip(calls, self._told, strict=True):
+            call.batch, call.threads, call.half = batch, threads, self.place.dtype != torch.float32
             call.y_pitch = self._shapes[told.y].channels
             if told.y in places:
-                call.y = start + places[told.y] + told.start * size
+                call.y = start + places[told.y] + told.start * self.place.dtype.itemsize
             if told.x in places:
                 call.x, call.x_pitch = start + places[told.x], self._shapes[told.x].channels
             if told.other in places:
                 call.other = start + places[told.other]
                 call.other_pitch = self._shapes[told.other].channels
-        return _Ready(calls, arena)
+        return calls
 
 
 def divide(steps: Sequence[Step], shapes: dict[int, Shape], place: Place) -> list[Step | Program]:

@@ -29,7 +29,7 @@ def convolution(
     """What computes a convolution fastest; arguments as for `Convolution`."""
     kind = find_kind(weights.shape, geometry, activation, place, sides)
     if kind is not None:
-        return NativeConvolution(weights, biases, geometry, activation, place, sides, kind)
+        return NativeConvolution(weights, biases, geometry, activation, place, kind)
     return Convolution(weights, biases, geometry, activation, place, sides, owned=owned)
 
 

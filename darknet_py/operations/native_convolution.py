@@ -21,8 +21,8 @@ MANY = 3000
 Geometry = tuple[list[int], list[int], list[int], int]
 """Padding, stride, dilation (vertical and horizontal each), groups."""
 
-SMALL = 1 << 15
-"""Weights over the 9 of a filter, up to which transformed ones are held whatever the map's size."""
+SMALL = 1 << 14
+"""Filters times channels up to which transformed weights are held: they take 16 / 9 of the room."""
 
 FEW = 150
 """Pixels below which transforming the weights anew each time does not pay."""
@@ -50,19 +50,16 @@ def find_kind(
     short = place.dtype != torch.float32
     if size == 3 and geometry[:3] == ([1, 1], [1, 1], [1, 1]):
         wide = min(filters, channels) >= (32 if short else 16)
-        if wide and (_holds(filters, channels, short, sides) or sides[0] * sides[1] >= FEW):
+        if wide and (_holds(filters, channels, short) or sides[0] * sides[1] >= FEW):
             return WINOGRAD
     if activation in ONEDNN and size > 1 and (sides[0] * sides[1] > MANY or geometry[1] == [1, 1]):
         return None
     return DENSE
 
 
-def _holds(filters: int, channels: int, short: bool, sides: tuple[int, int]) -> bool:
-    """Whether Winograd's transformed weights are held, 16 numbers for 9.
-
-    Those of 16 bits take no more room than the cfg's; else they may take a map's.
-    """
-    return short or filters * channels <= max(SMALL, sides[0] * sides[1] * filters // 12)
+def _holds(filters: int, channels: int, short: bool) -> bool:
+    """Whether Winograd's transformed weights are held, 16 for 9; those of 16 bits always are."""
+    return short or filters * channels <= SMALL
 
 
 class NativeConvolution(Operation):
@@ -77,7 +74,6 @@ class NativeConvolution(Operation):
         geometry: Geometry,
         activation: Activation,
         place: Place,
-        sides: tuple[int, int],
         kind: int,
     ) -> None:
         """Take the arrays of one layer.
@@ -88,7 +84,6 @@ class NativeConvolution(Operation):
             geometry: padding, stride, dilation, and groups, which is 1.
             activation: one of `NUMBERS`.
             place: where it runs: on the CPU.
-            sides: height and width of the input.
             kind: which kernel, as `find_kind` says.
         """
         (padding, _), (stride_y, stride_x), (dilation, _), _ = geometry
@@ -106,7 +101,7 @@ class NativeConvolution(Operation):
         short = kind == DENSE and self._call.half
         dtype = torch.bfloat16 if short else torch.float32
         self.weights = pack(self._call, weights.detach().contiguous().to(dtype), dtype)
-        if kind == WINOGRAD and _holds(filters, channels, bool(self._call.half), sides):
+        if kind == WINOGRAD and _holds(filters, channels, bool(self._call.half)):
             self.weights = pack(self._call, self.weights, place.dtype, expanded=True)
             self._call.expanded = self.weights.data_ptr()
         else:
