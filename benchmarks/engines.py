@@ -211,6 +211,7 @@ ENGINES: dict[str, Callable[[dict[str, Any]], Run]] = {
     engine.__name__: engine
     for engine in (
         ours,
+        bare,
         compiled,
         auto,
         eager,
