@@ -169,4 +169,48 @@ static void convolve(const Call& c) {
   }
 }
 
+// The same for few channels, such as a picture's, whose windows are read from the map itself: the taps
+// of a row lie side by side there.
+static bool is_narrow(const Call& c) {
+  return c.channels < 8 && c.size > 1 && c.dilation == 1 && c.x_pitch == c.channels;
+}
+
+static void convolve_narrow(const Call& c) {
+  int depth = c.size * c.channels, whole = depth * c.size;
+  long rows = (long)c.batch * c.out_height, line = c.width * c.x_pitch;
+  // the windows of pixels from `first` to before `end` are inside, across
+  int first = std::min((c.padding + c.stride_x - 1) / c.stride_x, c.out_width);
+  int end = c.width + c.padding - (c.size - 1);
+  end = std::max(first, std::min(end > 0 ? (end - 1) / c.stride_x + 1 : 0, c.out_width));
+  scratch.reserve((whole + 16 + PIXELS * PANEL) * 4 + PIXELS * sizeof(long) + 192);
+  auto values = scratch.take<float>(whole + 16);
+  auto sums = scratch.take<float>(PIXELS * PANEL);
+  auto places = scratch.take<long>(PIXELS);
+#pragma omp for schedule(dynamic, 2)
+  for (long row = 0; row < rows; row++) {
+    int top = row % c.out_height * c.stride_y - c.padding;
+    auto start = (const float*)c.x + row / c.out_height * c.height * line;
+    for (int x = 0, count; x < c.out_width; x += count) {
+      bool inside = x >= first && x < end;
+      count = inside ? std::min(PIXELS, end - x) : 1;
+      for (int i = 0; i < count; i++) places[i] = row * c.out_width + x + i;
+      if (!inside) gather(c, find_part(c, 0), places[0], 1, 0, values);
+      for (int k = 0; k < panels(c); k++) {
+        int width = columns(c, k), wide = room(width);
+        auto panel = (const float*)c.weights + (long)k * whole * PANEL;
+        if (!inside) multiply(1, values, 0, panel, width, whole, sums, false, {panel, 0});
+        bool add = false;
+        for (int i = 0; inside && i < c.size; i++) {
+          if (top + i < 0 || top + i >= c.height) continue;
+          auto a = start + (top + i) * line + (x * c.stride_x - c.padding) * c.x_pitch;
+          multiply(count, a, c.stride_x * c.x_pitch, panel + i * depth * wide, width, depth, sums, add,
+                   {panel, 0});
+          add = true;
+        }
+        finish<float>(c, sums, k, places, count);
+      }
+    }
+  }
+}
+
 }  // namespace dense

@@ -6,7 +6,11 @@
 
 template <class Number>
 static void run_one(const Call& c) {
-  if (c.kind == DENSE) return dense::convolve<Number>(c);
+  if (c.kind == DENSE) {
+    if constexpr (std::is_same_v<Number, float>)
+      if (dense::is_narrow(c)) return dense::convolve_narrow(c);
+    return dense::convolve<Number>(c);
+  }
   if (c.kind == WINOGRAD) return winograd::convolve<Number>(c);
   maps::run<Number>(c);
 }

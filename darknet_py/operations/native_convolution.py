@@ -18,6 +18,9 @@ from darknet_py.shape import Shape
 MANY = 3000
 """Pixels above which oneDNN is faster in steps of two by more than its call costs."""
 
+PICTURE = 1 << 16
+"""The same for convolutions of pictures."""
+
 Geometry = tuple[list[int], list[int], list[int], int]
 """Padding, stride, dilation (vertical and horizontal each), groups."""
 
@@ -52,8 +55,12 @@ def find_kind(
         wide = min(filters, channels) >= (32 if short else 16)
         if wide and (_holds(filters, channels, short) or sides[0] * sides[1] >= FEW):
             return WINOGRAD
-    if activation in ONEDNN and size > 1 and (sides[0] * sides[1] > MANY or geometry[1] == [1, 1]):
-        return None
+    if activation in ONEDNN and size > 1:
+        picture = channels < 8 and not short
+        if sides[0] * sides[1] > (PICTURE if picture else MANY):
+            return None
+        if geometry[1] == [1, 1] and not picture:
+            return None
     return DENSE
 
 
