@@ -74,6 +74,7 @@ DENSE_CASES = [  # channels, filters, size, stride, padding, dilation, height, w
     (4, 17, 5, 2, 0, 1, 11, 64, 1),
     (1, 3, 3, 1, 2, 1, 4, 5, 1),
     (3, 8, 3, 1, 2, 2, 9, 9, 1),
+    (7, 9, 9, 1, 4, 1, 12, 30, 1),
 ]
 
 
@@ -295,7 +296,11 @@ def test_a_library_that_computes_wrongly_is_refused(tmp_path):
     compiler.write_text(f'#!/bin/sh\nexec {shutil.which("g++")} "$@" -Dcheck_kernels=other\n')
     compiler.chmod(0o700)
     assert ask(tmp_path / "cache", CXX=str(compiler)) == "none"
-    assert not list((tmp_path / "cache").iterdir())
+    (failed,) = (tmp_path / "cache").iterdir()
+    assert failed.suffix == ".failed" and "check_kernels" in failed.read_text()
+    compiler.write_text("#!/bin/sh\ntouch called\n")
+    assert ask(tmp_path / "cache", CXX=str(compiler)) == "none"  # it is not tried again
+    assert list((tmp_path / "cache").iterdir()) == [failed] and not (ROOT / "called").exists()
 
 
 def test_a_network_runs_without_them(monkeypatch):

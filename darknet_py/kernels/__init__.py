@@ -38,19 +38,26 @@ _CHECK = "import ctypes, sys; sys.exit(not ctypes.CDLL(sys.argv[1]).check_kernel
 def library() -> ctypes.CDLL | None:
     """The kernels; None: there is no C++ compiler (g++, or $CXX), or it cannot do it.
 
-    The first call on a machine compiles, which takes three seconds; the others load a file.
+    The first call on a machine compiles, which takes five seconds; the others load a file. What has
+    failed is not tried again: FILE.failed beside the library's place says why.
     """
     if os.environ.get(CACHE) == "off" or not sys.platform.startswith("linux"):
         return None
     compiler = _find_compiler()
     try:
-        path = cache_folder(CACHE, "kernels") / f"{_key(compiler)}.so"
+        path = cache_folder(CACHE, "kernels") / f"{_key()}.so"
+        failed = path.with_suffix(".failed")
         if not path.exists():
-            if not compiler:
+            if not compiler or failed.exists():
                 return None
-            _compile(compiler, path)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            try:
+                _compile(compiler, path)
+            except subprocess.SubprocessError as error:  # it would fail again
+                failed.write_text(f"{error}\n{getattr(error, 'stderr', None) or ''}")
+                return None
         return ctypes.CDLL(str(path))
-    except (OSError, subprocess.SubprocessError):
+    except OSError:
         return None
 
 
@@ -67,8 +74,8 @@ def _sources() -> list[Path]:
     return sorted(path for path in Path(__file__).parent.iterdir() if path.suffix in (".h", ".cpp"))
 
 
-def _key(compiler: list[str]) -> str:
-    """What the library depends on: sources, flags, compiler, processor.
+def _key() -> str:
+    """What the library depends on: sources, flags, $CXX, processor.
 
     One that was made where there was a compiler serves where there is none.
     """
@@ -82,19 +89,20 @@ def _key(compiler: list[str]) -> str:
 
 def _compile(compiler: list[str], path: Path) -> None:
     """Make the library; it takes its place once it is whole."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if sys.stderr.isatty():
+        sys.stderr.write("darknet-py: compiling kernels for this processor, once: five seconds\n")
     handle, name = tempfile.mkstemp(prefix=".", suffix=".so", dir=path.parent)
     os.close(handle)
     try:
         source = Path(__file__).parent / "kernels.cpp"
         command = [*compiler, *FLAGS, str(source), "-o", name]
-        subprocess.run(command, check=True, capture_output=True, timeout=_SECONDS)
+        subprocess.run(command, check=True, capture_output=True, text=True, timeout=_SECONDS)
         # in a process of its own: what this processor does not know would end it
         command = [sys.executable, "-c", _CHECK, name]
         subprocess.run(command, check=True, capture_output=True, timeout=_SECONDS)
         os.replace(name, path)
     finally:
         Path(name).unlink(missing_ok=True)
-    for other in path.parent.glob("*.so"):  # of other versions
+    for other in path.parent.iterdir():  # of other versions
         if other != path and not other.name.startswith("."):
             other.unlink(missing_ok=True)

@@ -172,7 +172,8 @@ static void convolve(const Call& c) {
 // The same for few channels, such as a picture's, whose windows are read from the map itself: the taps
 // of a row lie side by side there.
 static bool is_narrow(const Call& c) {
-  return c.channels < 8 && c.size > 1 && c.dilation == 1 && c.x_pitch == c.channels;
+  bool picture = c.channels < 8 && c.x_pitch == c.channels;
+  return picture && c.size > 1 && c.dilation == 1 && count_parts(c) == 1;
 }
 
 static void convolve_narrow(const Call& c) {

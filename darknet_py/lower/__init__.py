@@ -145,11 +145,14 @@ class Lowered:
     def compile(self, mode: str = "max-autotune") -> None:
         """Have torch compile the whole as it runs first, for a GPU above all.
 
+        What kernels of our own run stays as it is: these are compiled.
+
         Args:
             mode: as `torch.compile` takes it; "max-autotune" tries kernels, for minutes, and
                 records CUDA graphs itself.
         """
-        self._run = torch.compile(self.run, mode=mode)
+        if self._programs is None:
+            self._run = torch.compile(self.run, mode=mode)
 
     def _remembers(self) -> bool:
         operations = [step.operation for step in self.steps]
