@@ -30,7 +30,6 @@ FLAGS = [
 _SECONDS = 120
 """A compiler that takes longer is stopped."""
 
-
 _CHECK = "import ctypes, sys; sys.exit(not ctypes.CDLL(sys.argv[1]).check_kernels())"
 
 
@@ -103,6 +102,3 @@ def _compile(compiler: list[str], path: Path) -> None:
         os.replace(name, path)
     finally:
         Path(name).unlink(missing_ok=True)
-    for other in path.parent.iterdir():  # of other versions
-        if other != path and not other.name.startswith("."):
-            other.unlink(missing_ok=True)

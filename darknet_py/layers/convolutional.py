@@ -20,7 +20,8 @@ from darknet_py.layers.convolutional_options import (
     ConvolutionalOptions as ConvolutionalOptions,
 )
 from darknet_py.operations import Operation, Place, Plain
-from darknet_py.operations.convolution import convolution
+from darknet_py.operations.convolution import Convolution
+from darknet_py.operations.native_convolution import NativeConvolution, find_kind
 from darknet_py.rounding import activate_in_order
 
 
@@ -207,9 +208,13 @@ class Convolutional(Layer):
         padding, stride = [self.padding * self.dilation] * 2, [self.stride_y, self.stride_x]
         geometry = (padding, stride, [self.dilation] * 2, self.groups)
         sides = (shape.height, shape.width) if shape.is_image else (1, 1)
-        operation = convolution(
-            weights, biases, geometry, self.activation, place, sides, owned=alone
-        )
+        arrays = (weights, biases, geometry, self.activation, place)
+        kind = find_kind(weights.shape, geometry, self.activation, place, sides)
+        operation: Operation
+        if kind is None:
+            operation = Convolution(*arrays, sides, owned=alone)
+        else:
+            operation = NativeConvolution(*arrays, kind)
         if alone:
             give_up(bank.weights)
         return operation

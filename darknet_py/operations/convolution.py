@@ -10,27 +10,10 @@ from darknet_py.activations import Activation
 from darknet_py.operations import Operation, Place, Slot, onednn
 from darknet_py.operations.activation import AFTER_SUM, ONEDNN, activate, mish
 from darknet_py.operations.addition import Addition
-from darknet_py.operations.native_convolution import Geometry, NativeConvolution, find_kind
+from darknet_py.operations.native_convolution import Geometry
 
 SMALL = 1 << 20
 """Weights of a convolution that is traced, at most: what is compiled holds them once more."""
-
-
-def convolution(
-    weights: Tensor,
-    biases: Tensor,
-    geometry: Geometry,
-    activation: Activation,
-    place: Place,
-    sides: tuple[int, int],
-    *,
-    owned: bool = False,
-) -> Operation:
-    """What computes a convolution fastest; arguments as for `Convolution`."""
-    kind = find_kind(weights.shape, geometry, activation, place, sides)
-    if kind is not None:
-        return NativeConvolution(weights, biases, geometry, activation, place, kind)
-    return Convolution(weights, biases, geometry, activation, place, sides, owned=owned)
 
 
 class Convolution(Operation):
