@@ -23,7 +23,7 @@ CACHE = "DARKNET_PY_KERNELS"
 none is made or used. What lies there is run: the folder is its owner's alone."""
 
 FLAGS = [
-    *("-O3", "-march=native", "-std=gnu++17", "-fopenmp", "-fPIC", "-shared"),
+    *("-O2", "-march=native", "-std=gnu++17", "-fopenmp", "-fPIC", "-shared"),
     *("-fno-math-errno", "-fno-trapping-math"),
 ]
 

@@ -3,7 +3,7 @@
 #include "product.h"
 
 // The numbers are those of call.py.
-enum Kind { DENSE, WINOGRAD, MAXIMUM, AVERAGE, REPEAT, ADD, MULTIPLY, COPY };
+enum Kind { DENSE, WINOGRAD, DEPTHWISE, MAXIMUM, AVERAGE, REPEAT, ADD, MULTIPLY, COPY };
 
 // One layer's call; call.py has the same. Maps lie with their channels last in memory; a pitch is
 // the way from pixel to pixel, in numbers.
@@ -20,6 +20,17 @@ struct Call {
   int threads;
 };
 
+// The output's columns from `first` to before `end`: those whose windows are inside, across.
+struct Columns {
+  int first, end;
+};
+
+inline Columns find_inside(const Call& c) {
+  int first = std::min((c.padding + c.stride_x - 1) / c.stride_x, c.out_width);
+  int end = c.width + c.padding - (c.size - 1);
+  return {first, std::max(first, std::min(end > 0 ? (end - 1) / c.stride_x + 1 : 0, c.out_width))};
+}
+
 inline int panels(const Call& c) { return (c.filters + PANEL - 1) / PANEL; }
 inline int columns(const Call& c, int panel) { return std::min(PANEL, c.filters - panel * PANEL); }
 // A last panel of half the columns takes half the room.
@@ -27,6 +38,11 @@ inline int room(int columns) { return columns > WIDTH ? PANEL : WIDTH; }
 inline int padded(const Call& c) {
   int last = panels(c) - 1;
   return last * PANEL + room(columns(c, last));
+}
+
+// Into how many groups the panels go, so that all threads have work when there are few blocks of pixels.
+inline int share(const Call& c, long blocks) {
+  return blocks >= 8 * c.threads || blocks % c.threads == 0 ? 1 : std::min(panels(c), c.threads);
 }
 
 template <class Number, int kind>
@@ -60,3 +76,39 @@ void finish(const Call& c, const float* sums, int panel, const long* pixels, int
 #undef CASE
   }
 }
+
+// Whether a product may be written as it leaves the registers: behind it, and a sum that it starts with,
+// an activation of straight pieces.
+inline bool can_write(const Call& c) {
+  return c.other ? c.first == LINEAR && has_pieces(c.last) : has_pieces(c.first);
+}
+
+// A product's goal then: a panel of pixels side by side.
+template <class Number>
+class Write {
+ public:
+  Write(const Call& c, int panel, long pixel)
+      : pieces_(find_pieces(c.other ? c.last : c.first)), start_(panel * PANEL),
+        biases_{load(c.biases + start_), load(c.biases + start_ + WIDTH)},
+        y_((Number*)c.y + pixel * c.y_pitch + start_), pitch_(c.y_pitch),
+        lanes_{Lanes(columns(c, panel)), Lanes(columns(c, panel) - WIDTH)} {}
+
+  __attribute__((always_inline)) void put(long row, int column, Vector v) const {
+    v = pieces_.bend(v + biases_[column]);
+    store(y_ + row * pitch_ + column * WIDTH, v, lanes_[column]);
+  }
+
+  // With the sum, if there is one.
+  Start<Number> start(const Call& c, long pixel) const {
+    auto other = (const Number*)c.other + pixel * c.other_pitch + start_;
+    return {nullptr, c.other ? other : nullptr, c.other_pitch, {lanes_[0], lanes_[1]}};
+  }
+
+ private:
+  Pieces pieces_;
+  long start_;
+  Vector biases_[2];
+  Number* y_;
+  long pitch_;
+  Lanes lanes_[2];
+};

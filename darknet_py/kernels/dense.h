@@ -124,7 +124,7 @@ static void convolve(const Call& c) {
   long few = large ? 4 * PIXELS : PIXELS, blocks = (pixels + few - 1) / few;
   if (!large) blocks = std::max({blocks, std::min((long)c.threads, pixels / ROWS), 1L});
   int all = panels(c), parts = count_parts(c);
-  int groups = blocks >= 4 * c.threads ? 1 : std::min((long)all, (4 * c.threads + blocks - 1) / blocks);
+  int groups = share(c, blocks);
   long most = (pixels + blocks - 1) / blocks;
   int wide = (all + groups - 1) / groups;
   long whole = length<Number>(c) * PANEL, pitch = 0;  // units from row to row of the values
@@ -133,6 +133,7 @@ static void convolve(const Call& c) {
   bool direct = c.size == 1 && c.stride_x == 1 && c.stride_y == 1 && !c.padding &&
                 c.channels % count == 0 && c.x_pitch % count == 0 &&
                 (c.x_pitch * sizeof(Number) % 2048 || c.filters <= 2 * PANEL);
+  bool direct_write = can_write(c);
   int chunk = std::max(1L, blocks * groups / (16 * c.threads));  // neighbours share what they read
   {
     scratch.reserve(most * pitch * 4 + most * PANEL * wide * 4 + most * sizeof(long) + 192);
@@ -160,8 +161,16 @@ static void convolve(const Call& c) {
           auto a = direct ? (const Number*)c.x + start * c.x_pitch + part.channel : values;
           Ahead ahead = {panel + whole, depth * count * taken * (long)sizeof(Number)};
           if (direct && k == to - 1) ahead = {a + rows * c.x_pitch, rows * c.x_pitch * (long)sizeof *a};
-          multiply(rows, a, direct ? c.x_pitch / count : pitch, panel, width, depth, sum, p > 0, ahead);
-          if (p == parts - 1) finish<Number>(c, sum, k, places, rows);
+          long step = direct ? c.x_pitch / count : pitch;
+          Write<Number> write(c, k, start);
+          Start<Number> first = direct_write ? write.start(c, start) : Start<Number>{};
+          if (p > 0) first = {sum};
+          if (p == parts - 1 && direct_write) {
+            multiply(rows, a, step, panel, width, depth, first, write, ahead);
+          } else {
+            multiply(rows, a, step, panel, width, depth, first, Keep{sum}, ahead);
+            if (p == parts - 1) finish<Number>(c, sum, k, places, rows);
+          }
         }
         offset += depth * count;
       }
@@ -179,10 +188,7 @@ static bool is_narrow(const Call& c) {
 static void convolve_narrow(const Call& c) {
   int depth = c.size * c.channels, whole = depth * c.size;
   long rows = (long)c.batch * c.out_height, line = c.width * c.x_pitch;
-  // the windows of pixels from `first` to before `end` are inside, across
-  int first = std::min((c.padding + c.stride_x - 1) / c.stride_x, c.out_width);
-  int end = c.width + c.padding - (c.size - 1);
-  end = std::max(first, std::min(end > 0 ? (end - 1) / c.stride_x + 1 : 0, c.out_width));
+  auto [first, end] = find_inside(c);
   scratch.reserve((whole + 16 + PIXELS * PANEL) * 4 + PIXELS * sizeof(long) + 192);
   auto values = scratch.take<float>(whole + 16);
   auto sums = scratch.take<float>(PIXELS * PANEL);
@@ -199,13 +205,13 @@ static void convolve_narrow(const Call& c) {
       for (int k = 0; k < panels(c); k++) {
         int width = columns(c, k), wide = room(width);
         auto panel = (const float*)c.weights + (long)k * whole * PANEL;
-        if (!inside) multiply(1, values, 0, panel, width, whole, sums, false, {panel, 0});
+        if (!inside) multiply(1, values, 0, panel, width, whole, Start<float>{}, Keep{sums}, {panel, 0});
         bool add = false;
         for (int i = 0; inside && i < c.size; i++) {
           if (top + i < 0 || top + i >= c.height) continue;
           auto a = start + (top + i) * line + (x * c.stride_x - c.padding) * c.x_pitch;
-          multiply(count, a, c.stride_x * c.x_pitch, panel + i * depth * wide, width, depth, sums, add,
-                   {panel, 0});
+          multiply(count, a, c.stride_x * c.x_pitch, panel + i * depth * wide, width, depth,
+                   Start<float>{add ? sums : nullptr}, Keep{sums}, {panel, 0});
           add = true;
         }
         finish<float>(c, sums, k, places, count);

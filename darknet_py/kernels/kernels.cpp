@@ -1,6 +1,7 @@
 // What Python calls (operations/native.py). Compiled as a whole by kernels/__init__.py.
 #include "check.h"
 #include "dense.h"
+#include "depthwise.h"
 #include "maps.h"
 #include "winograd.h"
 
@@ -12,6 +13,7 @@ static void run_one(const Call& c) {
     return dense::convolve<Number>(c);
   }
   if (c.kind == WINOGRAD) return winograd::convolve<Number>(c);
+  if (c.kind == DEPTHWISE) return depthwise::convolve<Number>(c);
   maps::run<Number>(c);
 }
 
@@ -54,6 +56,7 @@ void run(const Call* calls, long count) {
 // ones. The result is their length: with no place to write to, nothing else is done.
 long pack(const Call* c, const void* from, void* to) {
   if (c->kind == WINOGRAD) return winograd::pack(*c, (const float*)from, (float*)to);
+  if (c->kind == DEPTHWISE) return depthwise::pack(*c, (const float*)from, (float*)to);
   if (c->half) return dense::pack(*c, (const Bfloat16*)from, (Bfloat16*)to);
   return dense::pack(*c, (const float*)from, (float*)to);
 }

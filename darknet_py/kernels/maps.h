@@ -40,10 +40,7 @@ static void find_largest(const Call& c, long image, int y, int x, int channel) {
 template <class Number>
 static void pool(const Call& c) {
   long rows = (long)c.batch * c.out_height;
-  // the windows of pixels from `first` to before `end` are inside, across
-  int first = std::min((c.padding + c.stride_x - 1) / c.stride_x, c.out_width);
-  int end = c.width + c.padding - (c.size - 1);
-  end = std::max(first, std::min(end > 0 ? (end - 1) / c.stride_x + 1 : 0, c.out_width));
+  auto [first, end] = find_inside(c);
   if (end - first < BLOCK) first = end = c.out_width;
 #pragma omp for schedule(dynamic, 2)
   for (long row = 0; row < rows; row++) {

@@ -22,16 +22,38 @@ inline Vector multiply_add(Vector sum, int32_t a, Vector b) {
 }
 #endif
 
-// sums[rows][PANEL] (+)= a[rows][depth] * b[depth][vectors * WIDTH]; the pitch is a's, in units.
-template <class A, int rows, int vectors>
-inline void multiply_block(const A* a, long pitch, const float* b, long depth, float* sums,
-                           bool add) {
+// What a product is added to: sums, rows of PANEL columns, or part of a map, or nothing.
+template <class Number>
+struct Start {
+  const float* sums = nullptr;
+  const Number* map = nullptr;
+  long pitch = 0;  // of the map
+  Lanes lanes[2] = {Lanes(0), Lanes(0)};
+};
+
+// Sums that more will be added to, or that are looked at later: rows of PANEL columns.
+struct Keep {
+  float* sums;
+  void put(long row, int column, Vector v) const { store(sums + row * PANEL + column * WIDTH, v); }
+};
+
+// Rows `from` on of a[..][depth] * b[depth][vectors * WIDTH] + start; a's pitch is in units.
+template <class A, int rows, int vectors, class Number, class Goal>
+inline void multiply_block(const A* a, long pitch, const float* b, long depth, long from,
+                           const Start<Number>& start, const Goal& goal) {
   Vector sum[rows][vectors];
 #pragma GCC unroll 16
   for (int i = 0; i < rows; i++)
 #pragma GCC unroll 2
     for (int j = 0; j < vectors; j++)
-      sum[i][j] = add ? load(sums + i * PANEL + j * WIDTH) : Vector{};
+      sum[i][j] = start.sums ? load(start.sums + (from + i) * PANEL + j * WIDTH) : Vector{};
+  if (start.map) {
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++)
+#pragma GCC unroll 2
+      for (int j = 0; j < vectors; j++)
+        sum[i][j] = load(start.map + (from + i) * start.pitch + j * WIDTH, start.lanes[j]);
+  }
   for (long k = 0; k < depth; k++) {
     Vector row[vectors];
 #pragma GCC unroll 2
@@ -43,20 +65,21 @@ inline void multiply_block(const A* a, long pitch, const float* b, long depth, f
       for (int j = 0; j < vectors; j++) sum[i][j] = multiply_add(sum[i][j], value, row[j]);
     }
   }
+  const Goal to = goal;  // what is written is none of its own
 #pragma GCC unroll 16
   for (int i = 0; i < rows; i++)
 #pragma GCC unroll 2
-    for (int j = 0; j < vectors; j++) store(sums + i * PANEL + j * WIDTH, sum[i][j]);
+    for (int j = 0; j < vectors; j++) to.put(from + i, j, sum[i][j]);
 }
 
-template <class A, int vectors, int rows = ROWS>
-void multiply_rows(int count, const A* a, long pitch, const float* b, long depth, float* sums,
-                   bool add) {
+template <class A, int vectors, int rows, class Number, class Goal>
+void multiply_rows(int count, const A* a, long pitch, const float* b, long depth, long from,
+                   const Start<Number>& start, const Goal& goal) {
   if constexpr (rows > 0) {
     if (count == rows)
-      multiply_block<A, rows, vectors>(a, pitch, b, depth, sums, add);
+      multiply_block<A, rows, vectors>(a, pitch, b, depth, from, start, goal);
     else
-      multiply_rows<A, vectors, rows - 1>(count, a, pitch, b, depth, sums, add);
+      multiply_rows<A, vectors, rows - 1>(count, a, pitch, b, depth, from, start, goal);
   }
 }
 
@@ -73,20 +96,20 @@ struct Ahead {
   }
 };
 
-// The product for any number of rows and a panel of at most PANEL columns.
-template <class Number>
+// The product for any number of rows and a panel of at most PANEL columns, plus what it starts with.
+template <class Number, class Goal>
 void multiply(int rows, const Number* a, long pitch, const Number* panel, int columns, long depth,
-              float* sums, bool add, Ahead ahead) {
+              const Start<Number>& start, const Goal& goal, Ahead ahead) {
   typedef typename Unit<Number>::type A;
   int blocks = (rows + ROWS - 1) / ROWS;
   for (int i = 0; i < blocks; i++) {
     int from = rows * i / blocks, count = rows * (i + 1) / blocks - from;
-    auto start = (const A*)a + from * pitch;
-    float* to = sums + (long)from * PANEL;
+    auto first = (const A*)a + from * pitch;
+    auto b = (const float*)panel;
     ahead.fetch(i, blocks);
     if (columns > WIDTH)
-      multiply_rows<A, 2>(count, start, pitch, (const float*)panel, depth, to, add);
+      multiply_rows<A, 2, ROWS>(count, first, pitch, b, depth, from, start, goal);
     else
-      multiply_rows<A, 1>(count, start, pitch, (const float*)panel, depth, to, add);
+      multiply_rows<A, 1, ROWS>(count, first, pitch, b, depth, from, start, goal);
   }
 }

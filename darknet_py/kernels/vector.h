@@ -79,6 +79,7 @@ inline Vector load(const Bfloat16* p, Lanes lanes) {
 }
 
 inline void store(Bfloat16* p, Vector v, Lanes lanes) {
+  if (lanes.mask == 0xffff) return store(p, v);  // the other is slow
   _mm256_mask_storeu_epi16(p, lanes.mask, (__m256i)_mm512_cvtneps_pbh((__m512)v));
 }
 #else
@@ -104,8 +105,14 @@ inline void store(Number* p, Vector v, Lanes lanes) {
 }
 #endif
 
-inline Vector smaller(Vector a, Vector b) { return a > b ? b : a; }  // a if that is no number
+// a if one is no number.
+#if defined(__AVX512F__)
+inline Vector smaller(Vector a, Vector b) { return (Vector)_mm512_min_ps((__m512)b, (__m512)a); }
+inline Vector larger(Vector a, Vector b) { return (Vector)_mm512_max_ps((__m512)b, (__m512)a); }
+#else
+inline Vector smaller(Vector a, Vector b) { return a > b ? b : a; }
 inline Vector larger(Vector a, Vector b) { return a < b ? b : a; }
+#endif
 
 // e^x with an error of 1e-7, after Cephes' expf: 2^n e^r, |r| <= ln(2) / 2.
 inline Vector exponential(Vector x) {
@@ -128,9 +135,9 @@ enum Activation { LINEAR, LEAKY, RELIE, RELU, RELU6, HARDTAN, LOGISTIC, SWISH, M
 inline Vector activate(int kind, Vector x) {
   switch (kind) {
     case LEAKY:
-      return x > 0 ? x : x * 0.1f;
+      return larger(x, x * 0.1f);
     case RELIE:
-      return x > 0 ? x : x * 0.01f;
+      return larger(x, x * 0.01f);
     case RELU:
       return larger(x, Vector{});
     case RELU6:
@@ -149,6 +156,21 @@ inline Vector activate(int kind, Vector x) {
     default:
       return x;
   }
+}
+
+// An activation of straight pieces: x, or x * slope if that is more, and not below or above bounds.
+struct Pieces {
+  Vector slope, low, high;
+  Vector bend(Vector x) const { return smaller(larger(larger(x, x * slope), low), high); }
+};
+
+inline bool has_pieces(int kind) { return kind < LOGISTIC; }
+
+inline Pieces find_pieces(int kind) {
+  float slope = kind == LEAKY ? 0.1f : kind == RELIE ? 0.01f : 1, most = __builtin_inff();
+  float low = kind == RELU || kind == RELU6 ? 0 : kind == HARDTAN ? -1 : -most;
+  float high = kind == RELU6 ? 6 : kind == HARDTAN ? 1 : most;
+  return {Vector{} + slope, Vector{} + low, Vector{} + high};
 }
 
 // Memory of a thread's own, kept from call to call.

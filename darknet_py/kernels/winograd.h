@@ -144,8 +144,7 @@ static void convolve(const Call& c) {
   long tiles = (long)c.batch * ((c.height + 1) / 2) * ((c.width + 1) / 2);
   long blocks = std::max((tiles + few - 1) / few, 1L);
   if (blocks < c.threads) blocks = std::max(std::min(tiles / ROWS, (long)c.threads), 1L);
-  long enough = 4 * c.threads;
-  int groups = blocks >= enough ? 1 : std::min((long)all, (enough + blocks - 1) / blocks);
+  int groups = share(c, blocks);
   long most = (tiles + blocks - 1) / blocks;
   long depth = (c.channels + count - 1) / count, row = (depth + WIDTH - 1) / WIDTH * WIDTH + WIDTH;
   int chunk = std::max(1L, blocks * groups / (16 * c.threads));  // neighbours share what they read
@@ -178,7 +177,7 @@ static void convolve(const Call& c) {
           auto panel = (const Number*)c.expanded + (long)k * PLACES * depth * count * PANEL;
           long size = depth * count * wide;
           for (int p = 0; p < PLACES; p++, panel += size)
-            multiply(n, values + p * step, row, panel, width, depth, products + p * apart, false,
+            multiply(n, values + p * step, row, panel, width, depth, Start<Number>{}, Keep{products + p * apart},
                      {panel + size, size * (long)sizeof *panel});
         } else if constexpr (count == 1) {
           auto packed = (const float*)c.weights + (long)k * c.channels * 9 * PANEL;
@@ -193,7 +192,8 @@ static void convolve(const Call& c) {
             auto next = (const char*)(packed + (from + some) * 9L * wide);
             for (int p = 0; p < PLACES; p++, next += bytes)
               multiply(n, values + p * step + from, row, weights + p * size, width, some,
-                       products + p * apart, from > 0, {next, bytes});
+                       Start<float>{from > 0 ? products + p * apart : nullptr}, Keep{products + p * apart},
+                       Ahead{next, bytes});
           }
         }
         for (int i = 0; i < n; i++)

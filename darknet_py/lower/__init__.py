@@ -210,7 +210,7 @@ def prepare(
         chosen = [head.index for head in network.heads] or [network.output_index]
     layers = list(network)[: max(chosen, default=-1) + 1]
     allowed = there.type == "cpu" and fused is not False and native is not False
-    own = allowed and _suits(layers) and find_library(kind) is not None
+    own = allowed and find_library(kind) is not None
     place = Place(there, kind, can_fuse, own, consume)
     operations = [layer.lower(place) for layer in layers]
     for operation in operations:

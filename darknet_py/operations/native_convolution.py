@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 
 from darknet_py.activations import Activation
-from darknet_py.kernels.call import DENSE, PANEL, WINOGRAD, Call, Told
+from darknet_py.kernels.call import DENSE, DEPTHWISE, PANEL, WINOGRAD, Call, Told
 from darknet_py.operations import Operation, Place, Slot
 from darknet_py.operations.activation import NUMBERS, ONEDNN
 from darknet_py.operations.addition import Addition
 from darknet_py.operations.native import find_library, lay_out, new_map, pack
 from darknet_py.shape import Shape
 
-MANY = 3000
+MANY = 20000
 """Pixels above which oneDNN is faster in steps of two by more than its call costs."""
 
 PICTURE = 1 << 16
@@ -27,7 +27,7 @@ Geometry = tuple[list[int], list[int], list[int], int]
 SMALL = 1 << 14
 """Filters times channels up to which transformed weights are held: they take 16 / 9 of the room."""
 
-FEW = 150
+FEW = 48
 """Pixels below which transforming the weights anew each time does not pay."""
 
 
@@ -47,9 +47,12 @@ def find_kind(
         place: where it runs.
         sides: height and width of the input.
     """
-    if not place.native or activation not in NUMBERS or geometry[3] > 1:
+    if not place.native or activation not in NUMBERS:
         return None
     filters, channels, size, _ = shape
+    if geometry[3] > 1:
+        alone = channels == 1 and filters == geometry[3] and geometry[2] == [1, 1]
+        return DEPTHWISE if alone and geometry[1][0] == geometry[1][1] else None
     short = place.dtype != torch.float32
     if size == 3 and geometry[:3] == ([1, 1], [1, 1], [1, 1]):
         wide = min(filters, channels) >= (32 if short else 16)
@@ -88,12 +91,12 @@ class NativeConvolution(Operation):
         Args:
             weights: `(filters, channels, size, size)`, float32.
             biases: `(filters,)`.
-            geometry: padding, stride, dilation, and groups, which is 1.
+            geometry: padding, stride, dilation, and groups: 1, or as many as channels.
             activation: one of `NUMBERS`.
             place: where it runs: on the CPU.
             kind: which kernel, as `find_kind` says.
         """
-        (padding, _), (stride_y, stride_x), (dilation, _), _ = geometry
+        (padding, _), (stride_y, stride_x), (dilation, _), groups = geometry
         filters, channels, size, _ = weights.shape
         self.place, self.activation = place, activation
         self.joined: Addition | None = None
@@ -101,7 +104,7 @@ class NativeConvolution(Operation):
         self.biases[:filters] = biases.detach()
         self._call = Call(
             kind=kind, half=place.dtype == torch.bfloat16, biases=self.biases.data_ptr(),
-            channels=channels, filters=filters, size=size, stride_y=stride_y,
+            channels=channels * groups, filters=filters, size=size, stride_y=stride_y,
             stride_x=stride_x, padding=padding, dilation=dilation, first=NUMBERS[activation],
             threads=torch.get_num_threads(),
         )  # fmt: skip

@@ -1,0 +1,139 @@
+// Convolutions of each channel by itself: as many groups as channels and filters.
+#pragma once
+#include "convolution.h"
+
+namespace depthwise {
+
+constexpr int BLOCK = 8;   // pixels side by side that are computed together
+constexpr long FAR = 1 << 20;  // bytes of a map that does not stay in the cache
+constexpr int SEVERAL = 4;  // vectors of channels, where it is one pixel
+
+// Weights (channels, 1, size, size), taps in a row: in vectors of channels.
+inline long pack(const Call& c, const float* from, float* to) {
+  int taps = c.size * c.size, vectors = (c.channels + WIDTH - 1) / WIDTH;
+  if (to)
+    for (int i = 0; i < vectors * WIDTH; i++)
+      for (int tap = 0; tap < taps; tap++)
+        to[(i / WIDTH * taps + tap) * WIDTH + i % WIDTH] = i < c.channels ? from[i * taps + tap] : 0;
+  return (long)vectors * taps * WIDTH;
+}
+
+// Where a pixel's window begins, and which of its taps are inside.
+template <class Number>
+struct Window {
+  const Number* start;
+  int top, bottom, left, right;
+};
+
+template <class Number>
+inline Window<Number> find_window(const Call& c, long row, int x) {
+  int y = row % c.out_height * c.stride_y - c.padding, left = x * c.stride_x - c.padding;
+  long line = row / c.out_height * c.height + y;
+  auto start = (const Number*)c.x + (line * c.width + left) * c.x_pitch;
+  return {start, std::max(-y, 0), std::min(c.height - y, c.size), std::max(-left, 0),
+          std::min(c.width - left, c.size)};
+}
+
+// Write a vector of a pixel: activation, and perhaps the sum with the other map.
+template <class Number>
+inline void put(const Call& c, Vector sum, long pixel, int channel) {
+  Lanes lanes(c.channels - channel);
+  Vector v = activate(c.first, sum + load(c.biases + channel));
+  if (c.other)
+    v = activate(c.last, v + load((const Number*)c.other + pixel * c.other_pitch + channel, lanes));
+  store((Number*)c.y + pixel * c.y_pitch + channel, v, lanes);
+}
+
+// One pixel, whose window may be partly outside.
+template <class Number>
+static void compute_one(const Call& c, long row, int x) {
+  auto window = find_window<Number>(c, row, x);
+  int taps = c.size * c.size;
+  for (int channel = 0; channel < c.channels; channel += SEVERAL * WIDTH) {
+    int vectors = std::min((c.channels - channel + WIDTH - 1) / WIDTH, SEVERAL);
+    auto weights = (const float*)c.weights + (long)channel * taps;
+    Vector sums[SEVERAL] = {};
+    for (int i = window.top; i < window.bottom; i++)
+      for (int k = window.left; k < window.right; k++) {
+        auto from = window.start + (i * c.width + k) * c.x_pitch + channel;
+        auto weight = weights + (i * c.size + k) * WIDTH;
+#pragma GCC unroll 4
+        for (int v = 0; v < SEVERAL; v++)
+          if (v < vectors)
+            sums[v] += load(from + v * WIDTH, Lanes(c.channels - channel - v * WIDTH)) *
+                       load(weight + (long)v * taps * WIDTH);
+      }
+#pragma GCC unroll 4
+    for (int v = 0; v < SEVERAL; v++)
+      if (v < vectors) put<Number>(c, sums[v], row * c.out_width + x, channel + v * WIDTH);
+  }
+}
+
+// The columns whose windows are inside, BLOCK of them at once; bent: with an activation of straight pieces.
+template <class Number, int size, int stride, bool bent>
+static void compute_inside(const Call& c, long row, Columns columns) {
+  auto window = find_window<Number>(c, row, 0);
+  const long line = c.width * c.x_pitch, pitch = c.x_pitch, y_pitch = c.y_pitch;
+  const Pieces pieces = find_pieces(c.first);
+  const bool far = line * c.height * (long)sizeof(Number) > FAR;
+  for (int next = columns.first; next < columns.end; next += BLOCK) {
+    int x = std::min(next, columns.end - BLOCK);  // the last ones perhaps once more
+    auto start = window.start + x * stride * pitch;
+    auto to = (Number*)c.y + (row * c.out_width + x) * y_pitch;
+    auto weights = (const float*)c.weights;
+    for (int i = 0; far && i < stride; i++)  // what the next row of results adds
+      Ahead{start + (size + i) * line, BLOCK * stride * pitch * (long)sizeof *start}.fetch(0, 1);
+    for (int channel = 0; channel < c.channels; channel += WIDTH, weights += size * size * WIDTH) {
+      Lanes lanes(c.channels - channel);
+      Vector sums[BLOCK] = {};
+      for (int i = window.top; i < window.bottom; i++) {
+        auto from = start + i * line + channel;
+        Vector weight[size];
+#pragma GCC unroll 8
+        for (int k = 0; k < size; k++) weight[k] = load(weights + (i * size + k) * WIDTH);
+#pragma GCC unroll 32
+        for (int column = 0; column < (BLOCK - 1) * stride + size; column++) {
+          Vector v = load(from + column * pitch, lanes);
+#pragma GCC unroll 8
+          for (int j = 0; j < BLOCK; j++) {
+            int k = column - j * stride;
+            if (k >= 0 && k < size) sums[j] += v * weight[k];
+          }
+        }
+      }
+      Vector biases = load(c.biases + channel);
+#pragma GCC unroll 8
+      for (int j = 0; j < BLOCK; j++)
+        if constexpr (bent)
+          store(to + j * y_pitch + channel, pieces.bend(sums[j] + biases), lanes);
+        else
+          put<Number>(c, sums[j], row * c.out_width + x + j, channel);
+    }
+  }
+}
+
+template <class Number, bool bent>
+static void (*find_kernel(const Call& c))(const Call&, long, Columns) {
+  int stride = c.stride_x;
+  if (c.size == 3 && stride == 1) return compute_inside<Number, 3, 1, bent>;
+  if (c.size == 3 && stride == 2) return compute_inside<Number, 3, 2, bent>;
+  if (c.size == 5 && stride == 1) return compute_inside<Number, 5, 1, bent>;
+  if (c.size == 5 && stride == 2) return compute_inside<Number, 5, 2, bent>;
+  return nullptr;
+}
+
+template <class Number>
+static void convolve(const Call& c) {
+  bool bent = has_pieces(c.first) && !c.other;
+  auto kernel = bent ? find_kernel<Number, true>(c) : find_kernel<Number, false>(c);
+  Columns inside = find_inside(c);
+  if (!kernel || inside.end - inside.first < BLOCK) inside = {c.out_width, c.out_width};
+#pragma omp for schedule(dynamic, 2)
+  for (long row = 0; row < (long)c.batch * c.out_height; row++) {
+    for (int x = 0; x < inside.first; x++) compute_one<Number>(c, row, x);
+    if (kernel) kernel(c, row, inside);
+    for (int x = inside.end; x < c.out_width; x++) compute_one<Number>(c, row, x);
+  }
+}
+
+}  // namespace depthwise
