@@ -40,6 +40,14 @@ inline int padded(const Call& c) {
   return last * PANEL + room(columns(c, last));
 }
 
+// Into how many blocks of `few` pixels or less `count` go: as many for each thread, unless there are few.
+// Each thread gets a part of the map that lies together, and finds there what it wrote itself.
+inline long divide(const Call& c, long count, long few) {
+  long blocks = std::max((count + few - 1) / few, 1L);
+  long even = (blocks + c.threads - 1) / c.threads * c.threads;
+  return count >= even * ROWS ? even : blocks;
+}
+
 // Into how many groups the panels go, so that all threads have work when there are few blocks of pixels.
 inline int share(const Call& c, long blocks) {
   return blocks >= 8 * c.threads || blocks % c.threads == 0 ? 1 : std::min(panels(c), c.threads);

@@ -121,8 +121,7 @@ static void convolve(const Call& c) {
   constexpr int count = Unit<Number>::count;
   long pixels = (long)c.batch * c.out_height * c.out_width;
   bool large = length<Number>(c) * c.filters > LARGE;
-  long few = large ? 4 * PIXELS : PIXELS, blocks = (pixels + few - 1) / few;
-  if (!large) blocks = std::max({blocks, std::min((long)c.threads, pixels / ROWS), 1L});
+  long blocks = divide(c, pixels, large ? 4 * PIXELS : PIXELS);
   int all = panels(c), parts = count_parts(c);
   int groups = share(c, blocks);
   long most = (pixels + blocks - 1) / blocks;
@@ -134,14 +133,13 @@ static void convolve(const Call& c) {
                 c.channels % count == 0 && c.x_pitch % count == 0 &&
                 (c.x_pitch * sizeof(Number) % 2048 || c.filters <= 2 * PANEL);
   bool direct_write = can_write(c);
-  int chunk = std::max(1L, blocks * groups / (16 * c.threads));  // neighbours share what they read
   {
     scratch.reserve(most * pitch * 4 + most * PANEL * wide * 4 + most * sizeof(long) + 192);
     auto places = scratch.take<long>(most);
     auto values = scratch.take<Number>(most * pitch * count);
     auto sums = scratch.take<float>(most * PANEL * wide);
     long held = -1;
-#pragma omp for schedule(dynamic, chunk)
+#pragma omp for schedule(static)
     for (long job = 0; job < blocks * groups; job++) {
       long block = job / groups, start = pixels * block / blocks;
       int group = job % groups, from = all * group / groups, to = all * (group + 1) / groups;
@@ -193,7 +191,7 @@ static void convolve_narrow(const Call& c) {
   auto values = scratch.take<float>(whole + 16);
   auto sums = scratch.take<float>(PIXELS * PANEL);
   auto places = scratch.take<long>(PIXELS);
-#pragma omp for schedule(dynamic, 2)
+#pragma omp for schedule(static)
   for (long row = 0; row < rows; row++) {
     int top = row % c.out_height * c.stride_y - c.padding;
     auto start = (const float*)c.x + row / c.out_height * c.height * line;

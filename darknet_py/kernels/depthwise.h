@@ -128,7 +128,7 @@ static void convolve(const Call& c) {
   auto kernel = bent ? find_kernel<Number, true>(c) : find_kernel<Number, false>(c);
   Columns inside = find_inside(c);
   if (!kernel || inside.end - inside.first < BLOCK) inside = {c.out_width, c.out_width};
-#pragma omp for schedule(dynamic, 2)
+#pragma omp for schedule(static)
   for (long row = 0; row < (long)c.batch * c.out_height; row++) {
     for (int x = 0; x < inside.first; x++) compute_one<Number>(c, row, x);
     if (kernel) kernel(c, row, inside);

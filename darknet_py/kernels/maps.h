@@ -42,7 +42,7 @@ static void pool(const Call& c) {
   long rows = (long)c.batch * c.out_height;
   auto [first, end] = find_inside(c);
   if (end - first < BLOCK) first = end = c.out_width;
-#pragma omp for schedule(dynamic, 2)
+#pragma omp for schedule(static)
   for (long row = 0; row < rows; row++) {
     long image = row / c.out_height;
     int y = row % c.out_height;

@@ -140,14 +140,12 @@ static void find_tile(const Call& c, long number, const Number* zeros, const Num
 template <class Number>
 static void convolve(const Call& c) {
   constexpr int count = Unit<Number>::count;
-  int all = panels(c), few = 4 * ROWS;
+  int all = panels(c);
   long tiles = (long)c.batch * ((c.height + 1) / 2) * ((c.width + 1) / 2);
-  long blocks = std::max((tiles + few - 1) / few, 1L);
-  if (blocks < c.threads) blocks = std::max(std::min(tiles / ROWS, (long)c.threads), 1L);
+  long blocks = divide(c, tiles, 4 * ROWS);
   int groups = share(c, blocks);
   long most = (tiles + blocks - 1) / blocks;
   long depth = (c.channels + count - 1) / count, row = (depth + WIDTH - 1) / WIDTH * WIDTH + WIDTH;
-  int chunk = std::max(1L, blocks * groups / (16 * c.threads));  // neighbours share what they read
   {
     scratch.reserve((row + PLACES * (most * row + GAP + CHANNELS * PANEL + GAP)) * 4 +
                     (PLACES * (most * PANEL + GAP) + 4 * most * PANEL) * 4 +
@@ -160,7 +158,7 @@ static void convolve(const Call& c) {
     auto sums = scratch.take<float>(4 * most * PANEL);
     auto pixels = scratch.take<long>(4 * most);
     long held = -1;
-#pragma omp for schedule(dynamic, chunk)
+#pragma omp for schedule(static)
     for (long job = 0; job < blocks * groups; job++) {
       long block = job / groups, start = tiles * block / blocks;
       int group = job % groups, n = tiles * (block + 1) / blocks - start;
