@@ -176,46 +176,4 @@ static void convolve(const Call& c) {
   }
 }
 
-// The same for few channels, such as a picture's, whose windows are read from the map itself: the taps
-// of a row lie side by side there.
-static bool is_narrow(const Call& c) {
-  bool picture = c.channels < 8 && c.x_pitch == c.channels;
-  return picture && c.size > 1 && c.dilation == 1 && count_parts(c) == 1;
-}
-
-static void convolve_narrow(const Call& c) {
-  int depth = c.size * c.channels, whole = depth * c.size;
-  long rows = (long)c.batch * c.out_height, line = c.width * c.x_pitch;
-  auto [first, end] = find_inside(c);
-  scratch.reserve((whole + 16 + PIXELS * PANEL) * 4 + PIXELS * sizeof(long) + 192);
-  auto values = scratch.take<float>(whole + 16);
-  auto sums = scratch.take<float>(PIXELS * PANEL);
-  auto places = scratch.take<long>(PIXELS);
-#pragma omp for schedule(static)
-  for (long row = 0; row < rows; row++) {
-    int top = row % c.out_height * c.stride_y - c.padding;
-    auto start = (const float*)c.x + row / c.out_height * c.height * line;
-    for (int x = 0, count; x < c.out_width; x += count) {
-      bool inside = x >= first && x < end;
-      count = inside ? std::min(PIXELS, end - x) : 1;
-      for (int i = 0; i < count; i++) places[i] = row * c.out_width + x + i;
-      if (!inside) gather(c, find_part(c, 0), places[0], 1, 0, values);
-      for (int k = 0; k < panels(c); k++) {
-        int width = columns(c, k), wide = room(width);
-        auto panel = (const float*)c.weights + (long)k * whole * PANEL;
-        if (!inside) multiply(1, values, 0, panel, width, whole, Start<float>{}, Keep{sums}, {panel, 0});
-        bool add = false;
-        for (int i = 0; inside && i < c.size; i++) {
-          if (top + i < 0 || top + i >= c.height) continue;
-          auto a = start + (top + i) * line + (x * c.stride_x - c.padding) * c.x_pitch;
-          multiply(count, a, c.stride_x * c.x_pitch, panel + i * depth * wide, width, depth,
-                   Start<float>{add ? sums : nullptr}, Keep{sums}, {panel, 0});
-          add = true;
-        }
-        finish<float>(c, sums, k, places, count);
-      }
-    }
-  }
-}
-
 }  // namespace dense

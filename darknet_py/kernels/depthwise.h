@@ -69,46 +69,58 @@ static void compute_one(const Call& c, long row, int x) {
   }
 }
 
-// The columns whose windows are inside, BLOCK of them at once; bent: with an activation of straight pieces.
+// A vector of channels of BLOCK pixels from `pixel` on; `from` is where the first one's window begins.
+// Bent: with an activation of straight pieces.
+template <class Number, int size, int stride, bool bent, class Lanes>
+static inline void compute_block(const Call& c, const Window<Number>& window, const Number* from,
+                                 const float* weights, const Pieces& pieces, long pixel, int channel,
+                                 Lanes lanes) {
+  Vector sums[BLOCK] = {};
+  const long line = c.width * c.x_pitch, pitch = c.x_pitch;
+  for (int i = window.top; i < window.bottom; i++) {
+    Vector weight[size];
+#pragma GCC unroll 8
+    for (int k = 0; k < size; k++) weight[k] = load(weights + (i * size + k) * WIDTH);
+#pragma GCC unroll 32
+    for (int column = 0; column < (BLOCK - 1) * stride + size; column++) {
+      Vector v = load(from + i * line + column * pitch, lanes);
+#pragma GCC unroll 8
+      for (int j = 0; j < BLOCK; j++) {
+        int k = column - j * stride;
+        if (k >= 0 && k < size) sums[j] += v * weight[k];
+      }
+    }
+  }
+  Vector biases = load(c.biases + channel);
+  auto to = (Number*)c.y + pixel * c.y_pitch + channel;
+#pragma GCC unroll 8
+  for (int j = 0; j < BLOCK; j++)
+    if constexpr (bent)
+      store(to + j * c.y_pitch, pieces.bend(sums[j] + biases), lanes);
+    else
+      put<Number>(c, sums[j], pixel + j, channel);
+}
+
+// The columns whose windows are inside, BLOCK of them at once.
 template <class Number, int size, int stride, bool bent>
 static void compute_inside(const Call& c, long row, Columns columns) {
   auto window = find_window<Number>(c, row, 0);
-  const long line = c.width * c.x_pitch, pitch = c.x_pitch, y_pitch = c.y_pitch;
+  const long line = c.width * c.x_pitch;
   const Pieces pieces = find_pieces(c.first);
   const bool far = line * c.height * (long)sizeof(Number) > FAR;
   for (int next = columns.first; next < columns.end; next += BLOCK) {
-    int x = std::min(next, columns.end - BLOCK);  // the last ones perhaps once more
-    auto start = window.start + x * stride * pitch;
-    auto to = (Number*)c.y + (row * c.out_width + x) * y_pitch;
+    int x = std::min(next, columns.end - BLOCK), channel = 0;  // the last ones perhaps once more
+    auto start = window.start + x * stride * c.x_pitch;
     auto weights = (const float*)c.weights;
+    long pixel = row * c.out_width + x;
     for (int i = 0; far && i < stride; i++)  // what the next row of results adds
-      Ahead{start + (size + i) * line, BLOCK * stride * pitch * (long)sizeof *start}.fetch(0, 1);
-    for (int channel = 0; channel < c.channels; channel += WIDTH, weights += size * size * WIDTH) {
-      Lanes lanes(c.channels - channel);
-      Vector sums[BLOCK] = {};
-      for (int i = window.top; i < window.bottom; i++) {
-        auto from = start + i * line + channel;
-        Vector weight[size];
-#pragma GCC unroll 8
-        for (int k = 0; k < size; k++) weight[k] = load(weights + (i * size + k) * WIDTH);
-#pragma GCC unroll 32
-        for (int column = 0; column < (BLOCK - 1) * stride + size; column++) {
-          Vector v = load(from + column * pitch, lanes);
-#pragma GCC unroll 8
-          for (int j = 0; j < BLOCK; j++) {
-            int k = column - j * stride;
-            if (k >= 0 && k < size) sums[j] += v * weight[k];
-          }
-        }
-      }
-      Vector biases = load(c.biases + channel);
-#pragma GCC unroll 8
-      for (int j = 0; j < BLOCK; j++)
-        if constexpr (bent)
-          store(to + j * y_pitch + channel, pieces.bend(sums[j] + biases), lanes);
-        else
-          put<Number>(c, sums[j], row * c.out_width + x + j, channel);
-    }
+      Ahead{start + (size + i) * line, BLOCK * stride * c.x_pitch * (long)sizeof *start}.fetch(0, 1);
+    for (; channel + WIDTH <= c.channels; channel += WIDTH, weights += size * size * WIDTH)
+      compute_block<Number, size, stride, bent>(c, window, start + channel, weights, pieces, pixel,
+                                                channel, Whole());
+    if (channel < c.channels)
+      compute_block<Number, size, stride, bent>(c, window, start + channel, weights, pieces, pixel,
+                                                channel, Lanes(c.channels - channel));
   }
 }
 

@@ -3,16 +3,14 @@
 #include "dense.h"
 #include "depthwise.h"
 #include "maps.h"
+#include "picture.h"
 #include "winograd.h"
 
 template <class Number>
 static void run_one(const Call& c) {
-  if (c.kind == DENSE) {
-    if constexpr (std::is_same_v<Number, float>)
-      if (dense::is_narrow(c)) return dense::convolve_narrow(c);
-    return dense::convolve<Number>(c);
-  }
+  if (c.kind == DENSE) return dense::convolve<Number>(c);
   if (c.kind == WINOGRAD) return winograd::convolve<Number>(c);
+  if (c.kind == PICTURE) return picture::convolve<Number>(c);
   if (c.kind == DEPTHWISE) return depthwise::convolve<Number>(c);
   maps::run<Number>(c);
 }
@@ -57,7 +55,7 @@ void run(const Call* calls, long count) {
 long pack(const Call* c, const void* from, void* to) {
   if (c->kind == WINOGRAD) return winograd::pack(*c, (const float*)from, (float*)to);
   if (c->kind == DEPTHWISE) return depthwise::pack(*c, (const float*)from, (float*)to);
-  if (c->half) return dense::pack(*c, (const Bfloat16*)from, (Bfloat16*)to);
+  if (c->half && c->kind == DENSE) return dense::pack(*c, (const Bfloat16*)from, (Bfloat16*)to);
   return dense::pack(*c, (const float*)from, (float*)to);
 }
 

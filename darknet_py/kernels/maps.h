@@ -58,14 +58,25 @@ static void pool(const Call& c) {
 
 template <class Number>
 static void average(const Call& c) {
+  constexpr int several = 4 * WIDTH;
 #pragma omp for collapse(2)
   for (long image = 0; image < c.batch; image++)
-    for (int channel = 0; channel < c.channels; channel += WIDTH) {
-      Vector sum = {};
-      Lanes n(c.channels - channel);
-      for (int i = 0; i < c.height * c.width; i++)
-        sum += load(pixel_of<Number>(c, image, 0, i) + channel, n);
-      store((Number*)c.y + image * c.y_pitch + channel, sum / (float)(c.height * c.width), n);
+    for (int channel = 0; channel < c.channels; channel += several) {
+      Vector sums[4] = {};
+      int left = c.channels - channel, pixels = c.height * c.width;
+      auto from = pixel_of<Number>(c, image, 0, 0) + channel;
+      if (left >= several) {
+        for (int i = 0; i < pixels; i++, from += c.x_pitch)
+#pragma GCC unroll 4
+          for (int k = 0; k < 4; k++) sums[k] += load(from + k * WIDTH);
+      } else {
+        for (int i = 0; i < pixels; i++, from += c.x_pitch)
+#pragma GCC unroll 4
+          for (int k = 0; k < 4; k++) sums[k] += load(from + k * WIDTH, Lanes(left - k * WIDTH));
+      }
+      auto to = (Number*)c.y + image * c.y_pitch + channel;
+      for (int k = 0; k < 4; k++)
+        store(to + k * WIDTH, sums[k] / (float)pixels, Lanes(left - k * WIDTH));
     }
 }
 
@@ -83,12 +94,16 @@ static void each(const Call& c, Change change) {
     auto other = (const Number*)c.other;
     if (other) other += (c.size == 0 ? image : line * c.out_width) * c.other_pitch;
     long step = c.size == 0 ? 0 : c.stride_x * c.other_pitch;
-    for (int i = 0; i < c.width; i++, x += c.x_pitch, y += c.y_pitch, other += step)
-      for (int k = 0; k < c.channels; k += WIDTH) {
+    for (int i = 0; i < c.width; i++, x += c.x_pitch, y += c.y_pitch, other += step) {
+      int k = 0;
+      for (int end = std::min(c.channels, c.other ? c.filters : c.channels); k + WIDTH <= end; k += WIDTH)
+        store(y + k, change(load(x + k), c.other ? load(other + k) : Vector{}));
+      for (; k < c.channels; k += WIDTH) {
         Lanes lanes(c.channels - k);
         Vector with = c.other ? load(other + k, Lanes(c.filters - k)) : Vector{};
         store(y + k, change(load(x + k, lanes), with), lanes);
       }
+    }
   }
 }
 

@@ -37,18 +37,26 @@ struct Keep {
   void put(long row, int column, Vector v) const { store(sums + row * PANEL + column * WIDTH, v); }
 };
 
-// Rows `from` on of a[..][depth] * b[depth][vectors * WIDTH] + start; a's pitch is in units.
-template <class A, int rows, int vectors, class Number, class Goal>
-inline void multiply_block(const A* a, long pitch, const float* b, long depth, long from,
+// A matrix in memory; the pitch is the way from row to row.
+template <class A>
+struct Rows {
+  const A* a;
+  long pitch;
+  A at(int row, long k) const { return a[row * pitch + k]; }
+};
+
+// Rows `from` on of a[..][depth] * b[depth][vectors * WIDTH] + start; `a` begins with the first of them.
+template <int rows, int vectors, class Matrix, class Number, class Goal>
+inline void multiply_block(const Matrix& a, const float* b, long depth, long from,
                            const Start<Number>& start, const Goal& goal) {
   Vector sum[rows][vectors];
-#pragma GCC unroll 16
+#pragma GCC unroll 32
   for (int i = 0; i < rows; i++)
 #pragma GCC unroll 2
     for (int j = 0; j < vectors; j++)
       sum[i][j] = start.sums ? load(start.sums + (from + i) * PANEL + j * WIDTH) : Vector{};
   if (start.map) {
-#pragma GCC unroll 16
+#pragma GCC unroll 32
     for (int i = 0; i < rows; i++)
 #pragma GCC unroll 2
       for (int j = 0; j < vectors; j++)
@@ -58,28 +66,28 @@ inline void multiply_block(const A* a, long pitch, const float* b, long depth, l
     Vector row[vectors];
 #pragma GCC unroll 2
     for (int j = 0; j < vectors; j++) row[j] = load(b + (k * vectors + j) * WIDTH);
-#pragma GCC unroll 16
+#pragma GCC unroll 32
     for (int i = 0; i < rows; i++) {
-      A value = a[i * pitch + k];
+      auto value = a.at(i, k);
 #pragma GCC unroll 2
       for (int j = 0; j < vectors; j++) sum[i][j] = multiply_add(sum[i][j], value, row[j]);
     }
   }
   const Goal to = goal;  // what is written is none of its own
-#pragma GCC unroll 16
+#pragma GCC unroll 32
   for (int i = 0; i < rows; i++)
 #pragma GCC unroll 2
     for (int j = 0; j < vectors; j++) to.put(from + i, j, sum[i][j]);
 }
 
-template <class A, int vectors, int rows, class Number, class Goal>
-void multiply_rows(int count, const A* a, long pitch, const float* b, long depth, long from,
+template <int vectors, int rows, class Matrix, class Number, class Goal>
+void multiply_rows(int count, const Matrix& a, const float* b, long depth, long from,
                    const Start<Number>& start, const Goal& goal) {
   if constexpr (rows > 0) {
     if (count == rows)
-      multiply_block<A, rows, vectors>(a, pitch, b, depth, from, start, goal);
+      multiply_block<rows, vectors>(a, b, depth, from, start, goal);
     else
-      multiply_rows<A, vectors, rows - 1>(count, a, pitch, b, depth, from, start, goal);
+      multiply_rows<vectors, rows - 1>(count, a, b, depth, from, start, goal);
   }
 }
 
@@ -96,7 +104,8 @@ struct Ahead {
   }
 };
 
-// The product for any number of rows and a panel of at most PANEL columns, plus what it starts with.
+// The product for any number of rows and a panel of at most PANEL columns, plus what it starts with; the
+// pitch is in units.
 template <class Number, class Goal>
 void multiply(int rows, const Number* a, long pitch, const Number* panel, int columns, long depth,
               const Start<Number>& start, const Goal& goal, Ahead ahead) {
@@ -104,12 +113,12 @@ void multiply(int rows, const Number* a, long pitch, const Number* panel, int co
   int blocks = (rows + ROWS - 1) / ROWS;
   for (int i = 0; i < blocks; i++) {
     int from = rows * i / blocks, count = rows * (i + 1) / blocks - from;
-    auto first = (const A*)a + from * pitch;
+    Rows<A> first = {(const A*)a + from * pitch, pitch};
     auto b = (const float*)panel;
     ahead.fetch(i, blocks);
     if (columns > WIDTH)
-      multiply_rows<A, 2, ROWS>(count, first, pitch, b, depth, from, start, goal);
+      multiply_rows<2, ROWS>(count, first, b, depth, from, start, goal);
     else
-      multiply_rows<A, 1, ROWS>(count, first, pitch, b, depth, from, start, goal);
+      multiply_rows<1, ROWS>(count, first, b, depth, from, start, goal);
   }
 }

@@ -105,6 +105,19 @@ inline void store(Number* p, Vector v, Lanes lanes) {
 }
 #endif
 
+// All lanes.
+struct Whole {};
+
+template <class Number>
+inline Vector load(const Number* p, Whole) {
+  return load(p);
+}
+
+template <class Number>
+inline void store(Number* p, Vector v, Whole) {
+  store(p, v);
+}
+
 // a if one is no number.
 #if defined(__AVX512F__)
 inline Vector smaller(Vector a, Vector b) { return (Vector)_mm512_min_ps((__m512)b, (__m512)a); }

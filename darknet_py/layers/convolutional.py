@@ -209,7 +209,7 @@ class Convolutional(Layer):
         geometry = (padding, stride, [self.dilation] * 2, self.groups)
         sides = (shape.height, shape.width) if shape.is_image else (1, 1)
         arrays = (weights, biases, geometry, self.activation, place)
-        kind = find_kind(weights.shape, geometry, self.activation, place, sides)
+        kind = find_kind(weights.shape, *arrays[2:], sides, first=self.index == 0)
         operation: Operation
         if kind is None:
             operation = Convolution(*arrays, sides, owned=alone)

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from darknet_py.errors import DarknetError
 from darknet_py.layers import Layer
-from darknet_py.layers.convolutional import Convolutional
 from darknet_py.lower.graphs import Graphed, Runner
 from darknet_py.lower.plan import Step, plan
 from darknet_py.lower.program import Program, Room
@@ -217,21 +216,6 @@ def prepare(
         if isinstance(operation, Plain):
             operation.layer = _own(operation.layer, here, there)
     return Lowered(network, plan(layers, operations, chosen, every_layer), chosen, place)
-
-
-def _suits(layers: Iterable[Layer]) -> bool:
-    """Whether our own kernels are faster: 3 x 3 convolutions are a fifth of the work, or Mish.
-
-    Where 1 x 1 and depthwise convolutions do nearly all, oneDNN's segments are as fast.
-    """
-    work = suited = 0
-    for layer in layers:
-        if isinstance(layer, Convolutional):
-            options, operations = layer.options, layer.operations
-            work += operations
-            wide = layer.size == 3 and layer.stride_x == layer.stride_y == layer.groups == 1
-            suited += operations if wide or options.activation == "mish" else 0
-    return suited * 5 >= work > 0
 
 
 def _own(layer: torch.nn.Module, here: torch.device, there: torch.device) -> torch.nn.Module:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from darknet_py.kernels.call import COPY, Call
+from darknet_py.kernels.call import COPY, PICTURE, Call
 from darknet_py.lower.plan import Part, Step
 from darknet_py.lower.segments import group_steps
 from darknet_py.operations import Place
@@ -71,6 +71,7 @@ class Program:
         """Outputs from before that nobody reads after this program."""
         self._shapes = shapes
         self._told = [told for step in steps for told in _tell(step, shapes)]
+        self._pictures = {told.x for told in self._told if told.call.kind == PICTURE}
         library = find_library(place.dtype)
         if library is None:
             raise RuntimeError("there are no kernels")
@@ -84,7 +85,10 @@ class Program:
             room: for this batch and number of threads; nobody else has it meanwhile.
         """
         dtype, calls = self.place.dtype, room.calls[id(self)]
-        given = {i: lay_out(outputs[i], dtype) for i in self.sources}
+        given = {
+            i: lay_out(outputs[i], torch.float32 if i in self._pictures else dtype)
+            for i in self.sources
+        }
         batch = len(outputs[self.sources[0]])
         made = {i: new_map(batch, self._shapes[i], dtype) for i in self.results}
         given |= {i: (y, self._shapes[i].channels) for i, y in made.items()}

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from darknet_py.activations import Activation
-from darknet_py.kernels.call import DENSE, DEPTHWISE, PANEL, WINOGRAD, Call, Told
+from darknet_py.kernels.call import DENSE, DEPTHWISE, PANEL, PICTURE, WINOGRAD, Call, Told
 from darknet_py.operations import Operation, Place, Slot
 from darknet_py.operations.activation import NUMBERS, ONEDNN
 from darknet_py.operations.addition import Addition
@@ -18,8 +18,8 @@ from darknet_py.shape import Shape
 MANY = 20000
 """Pixels above which oneDNN is faster in steps of two by more than its call costs."""
 
-PICTURE = 1 << 16
-"""The same for convolutions of pictures."""
+MANY_OF_PICTURE = 1 << 16
+"""The same of results for a picture's first convolution with bfloat16."""
 
 Geometry = tuple[list[int], list[int], list[int], int]
 """Padding, stride, dilation (vertical and horizontal each), groups."""
@@ -37,6 +37,8 @@ def find_kind(
     activation: Activation,
     place: Place,
     sides: tuple[int, int],
+    *,
+    first: bool = False,
 ) -> int | None:
     """The kind of kernel that is faster than oneDNN's here; None: there is none.
 
@@ -46,6 +48,7 @@ def find_kind(
         activation: behind it.
         place: where it runs.
         sides: height and width of the input.
+        first: that is the network's own, of float32 whatever the type.
     """
     if not place.native or activation not in NUMBERS:
         return None
@@ -58,12 +61,13 @@ def find_kind(
         wide = min(filters, channels) >= (32 if short else 16)
         if wide and (_holds(filters, channels, short) or sides[0] * sides[1] >= FEW):
             return WINOGRAD
-    if activation in ONEDNN and size > 1:
-        picture = channels < 8 and not short
-        if sides[0] * sides[1] > (PICTURE if picture else MANY):
+    pixels, alone = sides[0] * sides[1], activation in ONEDNN
+    if channels < 8 and 1 < size <= 7 and geometry[2] == [1, 1] and (first or not short):
+        if short and alone and pixels > MANY_OF_PICTURE * geometry[1][0] * geometry[1][1]:
             return None
-        if geometry[1] == [1, 1] and not picture:
-            return None
+        return PICTURE if size == 3 or not short else DENSE
+    if alone and size > 1 and (pixels > MANY or geometry[1] == [1, 1]):
+        return None
     return DENSE
 
 
@@ -138,7 +142,9 @@ class NativeConvolution(Operation):
 
     def __call__(self, *inputs: Tensor, out: Slot | None = None) -> Tensor:
         """Convolve, activate, add."""
-        maps = [lay_out(x, self.place.dtype) for x in inputs]
+        dtypes = [torch.float32 if self._call.kind == PICTURE else self.place.dtype]
+        dtypes += [self.place.dtype] * (len(inputs) - 1)
+        maps = [lay_out(x, dtype) for x, dtype in zip(inputs, dtypes, strict=True)]
         told = self.tell(*(Shape(*x.shape[1:]) for x, _ in maps))
         library = find_library(self.place.dtype)
         if told is None or library is None:
