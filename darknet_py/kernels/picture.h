@@ -1,7 +1,8 @@
 // Convolutions of a picture's few channels, whose windows are read from the picture itself: of pixels side
-// by side, the same numbers at the same distance. The picture is of floats, the map perhaps of 16 bits.
+// by side, the same numbers at the same distance. The picture is of floats, the map perhaps of 16 bits. Its
+// channels lie side by side, or, if the pitch is 1, as planes.
 #pragma once
-#include "dense.h"
+#include "convolution.h"
 
 namespace picture {
 
@@ -36,11 +37,33 @@ static void compute(const Call& c, const Windows& windows, int first, int end, i
   }
 }
 
+// The picture of an output row, from the window of its first pixel on.
+struct Top {
+  const float* start;
+  long row;  // of the picture
+};
+
+static Top find_top(const Call& c, long row) {
+  long top = row % c.out_height * c.stride_y - c.padding;
+  long size = (long)c.height * c.width, image = row / c.out_height;
+  long whole = size * (c.x_pitch == 1 ? c.channels : c.x_pitch);
+  auto start = (const float*)c.x + image * whole + (top * c.width - c.padding) * c.x_pitch;
+  return {start, top};
+}
+
 // A pixel whose window is partly outside.
 template <class Number>
-static void compute_one(const Call& c, long pixel, float* values, float* sums) {
-  int depth = c.size * c.size * c.channels;
-  dense::gather<float>(c, {0, c.size * c.size, 0, c.channels}, pixel, 1, 0, values);
+static void compute_one(const Call& c, const Top& top, const int* offsets, long row, int x, float* values,
+                        float* sums) {
+  int side = c.size * c.channels, depth = c.size * side;
+  int left = x * c.stride_x - c.padding;
+  auto from = top.start + (long)x * c.stride_x * c.x_pitch;
+  for (int i = 0; i < depth; i++) {
+    int y = top.row + i / side, column = left + i % side / c.channels;
+    bool outside = y < 0 || y >= c.height || column < 0 || column >= c.width;
+    values[i] = outside ? 0 : from[offsets[i]];
+  }
+  long pixel = row * c.out_width + x;
   for (int k = 0; k < panels(c); k++) {
     int width = columns(c, k);
     auto panel = (const float*)c.weights + (long)k * depth * PANEL;
@@ -52,9 +75,9 @@ static void compute_one(const Call& c, long pixel, float* values, float* sums) {
 template <class Number>
 static void convolve(const Call& c) {
   int side = c.size * c.channels, offsets[MOST];
-  long line = c.width * c.x_pitch;
+  long step = c.x_pitch == 1 ? (long)c.height * c.width : 1;  // from channel to channel
   for (int i = 0; i < side * c.size; i++)
-    offsets[i] = i / side * line + i % side / c.channels * c.x_pitch + i % c.channels;
+    offsets[i] = (i / side * c.width + i % side / c.channels) * c.x_pitch + i % c.channels * step;
   int all = panels(c), wide = columns(c, all - 1) > WIDTH ? all : all - 1;  // panels of two vectors
   int count = wide ? ROWS : 2 * ROWS;
   Columns inside = find_inside(c);
@@ -63,13 +86,14 @@ static void convolve(const Call& c) {
   auto values = scratch.take<float>(MOST + WIDTH), sums = scratch.take<float>(2 * ROWS * PANEL);
 #pragma omp for schedule(static)
   for (long row = 0; row < (long)c.batch * c.out_height; row++) {
-    long first = row * c.out_width, top = row % c.out_height * c.stride_y - c.padding;
-    int from = std::max(-top, 0L) * side, to = std::min(c.height - top, (long)c.size) * side;
-    auto start = (const float*)c.x + (row / c.out_height * c.height + top) * line - c.padding * c.x_pitch;
-    for (int x = 0; x < inside.first; x++) compute_one<Number>(c, first + x, values, sums);
+    long first = row * c.out_width;
+    Top top = find_top(c, row);
+    int from = std::max(-top.row, 0L) * side, to = std::min(c.height - top.row, (long)c.size) * side;
+    for (int x = 0; x < inside.first; x++)
+      compute_one<Number>(c, top, offsets, row, x, values, sums);
     for (int next = inside.first; next < inside.end; next += count) {
       int x = std::min(next, inside.end - count);  // the last ones perhaps once more
-      Windows windows = {start + x * c.stride_x * c.x_pitch, c.stride_x * c.x_pitch, offsets};
+      Windows windows = {top.start + x * c.stride_x * c.x_pitch, c.stride_x * c.x_pitch, offsets};
       if (wide) {
         compute<Number, ROWS, 2>(c, windows, 0, wide, from, to, first + x, sums);
         compute<Number, ROWS, 1>(c, windows, wide, all, from, to, first + x, sums);
@@ -77,7 +101,8 @@ static void convolve(const Call& c) {
         compute<Number, 2 * ROWS, 1>(c, windows, 0, all, from, to, first + x, sums);
       }
     }
-    for (int x = inside.end; x < c.out_width; x++) compute_one<Number>(c, first + x, values, sums);
+    for (int x = inside.end; x < c.out_width; x++)
+      compute_one<Number>(c, top, offsets, row, x, values, sums);
   }
 }
 

@@ -47,6 +47,10 @@ class Lowered:
         if place.native and any(isinstance(step.operation, NativeConvolution) for step in steps):
             shapes = {-1: network.image} | {step.index: step.shape for step in steps}
             self._programs = divide_programs(steps, shapes, place)
+        readers = [step.operation for step in steps if -1 in step.sources]
+        self._reads_planes = self._programs is not None and all(
+            isinstance(reader, NativeConvolution) and reader.reads_planes for reader in readers
+        )
         self._rooms: defaultdict[tuple[int, int], list[Room]] = defaultdict(list)
         self._run: Runner = self.run
         if place.device.type == "cuda" and not self._remembers():
@@ -73,7 +77,7 @@ class Lowered:
                 "sizes, resize the network and prepare it again"
             )
         start = time.perf_counter()
-        outputs = self._run(self.place.to(x))
+        outputs = self._run(x.to(torch.float32) if self._reads_planes else self.place.to(x))
         self._seconds[_key(x)] += time.perf_counter() - start
         outputs = [y.to(torch.float32) for y in outputs]
         return [y.contiguous() for y in outputs] if ordered else outputs

@@ -14,7 +14,7 @@ from darknet_py.lower.plan import Part, Step
 from darknet_py.lower.segments import group_steps
 from darknet_py.operations import Place
 from darknet_py.operations.joining import Concatenation
-from darknet_py.operations.native import find_library, lay_out, new_map
+from darknet_py.operations.native import find_library, lay_out, lay_out_picture, new_map
 from darknet_py.shape import Shape
 
 _LINE = 64
@@ -86,7 +86,7 @@ class Program:
         """
         dtype, calls = self.place.dtype, room.calls[id(self)]
         given = {
-            i: lay_out(outputs[i], torch.float32 if i in self._pictures else dtype)
+            i: lay_out_picture(outputs[i]) if i in self._pictures else lay_out(outputs[i], dtype)
             for i in self.sources
         }
         batch = len(outputs[self.sources[0]])

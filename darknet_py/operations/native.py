@@ -61,6 +61,12 @@ def lay_out(x: Tensor, dtype: torch.dtype) -> tuple[Tensor, int]:
     return x, pitch
 
 
+def lay_out_picture(x: Tensor) -> tuple[Tensor, int]:
+    """The same for a kernel that also reads planes in C's order: their pitch is 1."""
+    x = x.to(torch.float32)
+    return (x, 1) if x.is_contiguous() else lay_out(x, torch.float32)
+
+
 def new_map(batch: int, shape: Shape, dtype: torch.dtype) -> Tensor:
     """Room for a map with its channels last."""
     size = (batch, shape.channels, max(shape.height, 1), max(shape.width, 1))

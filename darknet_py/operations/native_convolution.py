@@ -12,7 +12,7 @@ from darknet_py.kernels.call import DENSE, DEPTHWISE, PANEL, PICTURE, WINOGRAD, 
 from darknet_py.operations import Operation, Place, Slot
 from darknet_py.operations.activation import NUMBERS, ONEDNN
 from darknet_py.operations.addition import Addition
-from darknet_py.operations.native import find_library, lay_out, new_map, pack
+from darknet_py.operations.native import find_library, lay_out, lay_out_picture, new_map, pack
 from darknet_py.shape import Shape
 
 MANY = 20000
@@ -121,6 +121,11 @@ class NativeConvolution(Operation):
         else:
             self._call.weights = self.weights.data_ptr()
 
+    @property
+    def reads_planes(self) -> bool:
+        """Whether the input may be a float32 picture in C's order, whatever the type."""
+        return bool(self._call.kind == PICTURE)
+
     def followed_by(self, addition: Operation) -> Operation | None:
         """This one with the sum inside."""
         if not isinstance(addition, Addition) or self.joined is not None:
@@ -142,9 +147,10 @@ class NativeConvolution(Operation):
 
     def __call__(self, *inputs: Tensor, out: Slot | None = None) -> Tensor:
         """Convolve, activate, add."""
-        dtypes = [torch.float32 if self._call.kind == PICTURE else self.place.dtype]
-        dtypes += [self.place.dtype] * (len(inputs) - 1)
-        maps = [lay_out(x, dtype) for x, dtype in zip(inputs, dtypes, strict=True)]
+        maps = [lay_out(other, self.place.dtype) for other in inputs[1:]]
+        picture = self._call.kind == PICTURE
+        x = lay_out_picture(inputs[0]) if picture else lay_out(inputs[0], self.place.dtype)
+        maps.insert(0, x)
         told = self.tell(*(Shape(*x.shape[1:]) for x, _ in maps))
         library = find_library(self.place.dtype)
         if told is None or library is None:
