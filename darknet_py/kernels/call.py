@@ -6,7 +6,9 @@ import ctypes
 from ctypes import c_int, c_long, c_void_p
 from dataclasses import dataclass
 
-DENSE, WINOGRAD, DEPTHWISE, PICTURE, MAXIMUM, AVERAGE, REPEAT, ADD, MULTIPLY, COPY = range(10)
+DENSE, WINOGRAD, DEPTHWISE, PICTURE, MAXIMUM, AVERAGE, REPEAT, ADD, MULTIPLY, COPY, SQUASH = range(
+    11
+)
 """The kinds of kernels."""
 
 PANEL = 32

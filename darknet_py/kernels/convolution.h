@@ -3,7 +3,9 @@
 #include "product.h"
 
 // The numbers are those of call.py.
-enum Kind { DENSE, WINOGRAD, DEPTHWISE, PICTURE, MAXIMUM, AVERAGE, REPEAT, ADD, MULTIPLY, COPY };
+enum Kind {
+  DENSE, WINOGRAD, DEPTHWISE, PICTURE, MAXIMUM, AVERAGE, REPEAT, ADD, MULTIPLY, COPY, SQUASH
+};
 
 // One layer's call; call.py has the same. Maps lie with their channels last in memory; a pitch is
 // the way from pixel to pixel, in numbers.

@@ -119,6 +119,23 @@ static void repeat(const Call& c) {
   }
 }
 
+// The logistic function of some channels, then a factor and a sum; the results are floats. The weights are
+// rows of a multiple of PANEL: which channels, the factors, and what is added.
+template <class Number>
+static void squash(const Call& c) {
+  auto chosen = (const float*)c.weights, scale = chosen + panels(c) * PANEL;
+  auto shift = scale + panels(c) * PANEL;
+  long pixels = (long)c.batch * c.height * c.width;
+#pragma omp for schedule(static)
+  for (long pixel = 0; pixel < pixels; pixel++)
+    for (int k = 0; k < c.channels; k += WIDTH) {
+      Lanes lanes(c.channels - k);
+      Vector v = load((const Number*)c.x + pixel * c.x_pitch + k, lanes);
+      v = load(chosen + k) > 0 ? activate(LOGISTIC, v) : v;
+      store((float*)c.y + pixel * c.y_pitch + k, v * load(scale + k) + load(shift + k), lanes);
+    }
+}
+
 template <class Number>
 static void run(const Call& c) {
   switch (c.kind) {
@@ -132,6 +149,8 @@ static void run(const Call& c) {
       return each<Number>(c, [&](Vector a, Vector b) { return activate(c.first, a + b); });
     case MULTIPLY:
       return each<Number>(c, [&](Vector a, Vector b) { return activate(c.first, a * b); });
+    case SQUASH:
+      return squash<Number>(c);
     case COPY:
       return each<Number>(c, [](Vector a, Vector) { return a; });
   }

@@ -11,7 +11,8 @@ from darknet_py.heads.yolo import YoloOptions, decode_yolo
 from darknet_py.layers.base import Shape, Site, image, place
 from darknet_py.layers.yolo_head import YoloHead
 from darknet_py.losses.yolo import YoloLoss
-from darknet_py.operations import Operation, Owned, Place
+from darknet_py.operations import Operation, Place
+from darknet_py.operations.squash import Squash
 
 
 class Yolo(YoloHead):
@@ -52,7 +53,13 @@ class Yolo(YoloHead):
 
     def lower(self, place: Place) -> Operation:
         """The same in place, in float32."""
-        return Owned(self._squash)
+        squashed = torch.zeros(len(self.mask), self.entries)
+        scale, shift = torch.ones_like(squashed), torch.zeros_like(squashed)
+        if not self.options.new_coords:
+            squashed[:, :2] = squashed[:, 4:] = 1
+        scale[:, :2] = self.options.scale_x_y
+        shift[:, :2] = -0.5 * (self.options.scale_x_y - 1)
+        return Squash(self._squash, squashed.flatten(), scale.flatten(), shift.flatten())
 
     def _squash(self, x: Tensor) -> Tensor:
         x = image(x)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from darknet_py.kernels.call import COPY, PICTURE, Call
+from darknet_py.kernels.call import COPY, PICTURE, SQUASH, Call
 from darknet_py.lower.plan import Part, Step
 from darknet_py.lower.segments import group_steps
 from darknet_py.operations import Place
@@ -71,7 +71,14 @@ class Program:
         """Outputs from before that nobody reads after this program."""
         self._shapes = shapes
         self._told = [told for step in steps for told in _tell(step, shapes)]
+        outside = {*self.sources, *self.results}
+        self._outward = [
+            (number, told)
+            for number, told in enumerate(self._told)
+            if outside & {told.x, told.other, told.y}
+        ]
         self._pictures = {told.x for told in self._told if told.call.kind == PICTURE}
+        self._squashed = {told.y for told in self._told if told.call.kind == SQUASH}
         library = find_library(place.dtype)
         if library is None:
             raise RuntimeError("there are no kernels")
@@ -90,18 +97,24 @@ class Program:
             for i in self.sources
         }
         batch = len(outputs[self.sources[0]])
-        made = {i: new_map(batch, self._shapes[i], dtype) for i in self.results}
+        made = {i: new_map(batch, self._shapes[i], self._type_of(i)) for i in self.results}
         given |= {i: (y, self._shapes[i].channels) for i, y in made.items()}
-        _point(calls, self._told, given, dtype)
+        _point(calls, self._outward, given, dtype)
         self._library.run(calls, len(self._told))
         outputs.update(made)
         for index in self.freed:
             del outputs[index]
 
+    def _type_of(self, index: int) -> torch.dtype:
+        """Of an output: what a head squashes is float32."""
+        return torch.float32 if index in self._squashed else self.place.dtype
+
     def plan(self, batch: int) -> tuple[dict[int, int], int]:
         """Where in a memory each map inside begins, and how much they take; bytes."""
-        size = self.place.dtype.itemsize
-        sizes = {told.y: batch * self._shapes[told.y].size * size for told in self._told}
+        sizes = {
+            told.y: batch * self._shapes[told.y].size * self._type_of(told.y).itemsize
+            for told in self._told
+        }
         for index in self.results:
             sizes.pop(index, None)
         return _pack(_lives(self._told, sizes), sizes)
@@ -129,15 +142,20 @@ def divide(steps: Sequence[Step], shapes: dict[int, Shape], place: Place) -> lis
 
     A concatenation that others write into stays with all of these, in or out of programs.
     """
-    loose = {step.index for step in steps if not _is_told(step, shapes)}
+    read = {source for step in steps for source in step.sources}
+    loose = {step.index for step in steps if not _is_told(step, shapes, read)}
     found: list[Step | Program] = []
     for run, is_loose in group_steps(steps, loose):
         found += run if is_loose else [Program(run, shapes, place)]
     return found
 
 
-def _is_told(step: Step, shapes: dict[int, Shape]) -> bool:
-    return len(_tell(step, shapes)) > 0 or step.written
+def _is_told(step: Step, shapes: dict[int, Shape], read: set[int]) -> bool:
+    """Whether kernels do it. What other steps read is of the one type that all have."""
+    told = _tell(step, shapes)
+    if step.index in read and any(one.call.kind == SQUASH for one in told):
+        return False
+    return len(told) > 0 or step.written
 
 
 def _tell(step: Step, shapes: dict[int, Shape]) -> list[_Told]:
@@ -169,12 +187,13 @@ def _copy(shape: Shape) -> Call:
 
 def _point(
     calls: ctypes.Array[Call],
-    told: Sequence[_Told],
+    told: Sequence[tuple[int, _Told]],
     maps: dict[int, tuple[Tensor, int]],
     dtype: torch.dtype,
 ) -> None:
     """Say where the maps lie that come from outside, or leave."""
-    for call, one in zip(calls, told, strict=True):
+    for number, one in told:
+        call = calls[number]
         if one.x in maps:
             x, call.x_pitch = maps[one.x]
             call.x = x.data_ptr()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -156,22 +155,6 @@ class Plain(Operation):
     def plain(self, *inputs: Tensor) -> Tensor:
         """The same."""
         return self(*inputs)
-
-
-class Owned(Operation):
-    """A function that may write into its input: it gets memory of its own, float32, any layout."""
-
-    fresh = True
-    reusable = (0,)
-
-    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
-        self.function = function
-
-    def __call__(self, *inputs: Tensor, out: Slot | None = None) -> Tensor:
-        """The function of the input or, if others read that, of a copy."""
-        (x,) = inputs
-        y = x.to(torch.float32)
-        return self.function(y.clone() if y is x and self.reuse is None else y)
 
 
 class Identity(Operation):
