@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from darknet_py import kernels
 from darknet_py.activations import ACTIVATIONS
-from darknet_py.kernels.call import DENSE, WINOGRAD
+from darknet_py.kernels.call import DENSE, DEPTHWISE, PICTURE, WINOGRAD
 from darknet_py.lower import prepare
 from darknet_py.lower.program import Program, _pack
 from darknet_py.operations import Place, Slot, native_convolution
@@ -113,6 +113,103 @@ def test_convolutions_after_winograd(
     operation = make(weights, geometry, WINOGRAD, dtype)
     assert bool(operation._call.expanded) == (held or dtype != torch.float32)
     assert_near(operation(x), expect(x, weights, geometry))
+
+
+DEPTHWISE_CASES = [  # channels, size, stride, padding, height, width, batch, activation
+    (8, 3, 1, 1, 9, 30, 2, "leaky"),
+    (40, 3, 2, 1, 17, 33, 1, "swish"),
+    (136, 5, 1, 2, 12, 12, 1, "relu6"),
+    (19, 5, 2, 2, 40, 41, 1, "linear"),
+    (70, 7, 1, 3, 9, 10, 1, "mish"),
+    (33, 3, 1, 0, 3, 3, 3, "leaky"),
+    (16, 3, 1, 1, 200, 100, 1, "relu"),
+]
+
+
+@needs
+@pytest.mark.parametrize("dtype", [torch.float32, short])
+@pytest.mark.parametrize("case", DEPTHWISE_CASES)
+def test_depthwise_convolutions(case, dtype):
+    channels, size, stride, padding, height, width, batch, name = case
+    x = random_map(batch, channels, height, width, dtype=dtype)
+    weights = random_map(channels, 1, size, size, seed=1) / size
+    geometry = ([padding] * 2, [stride] * 2, [1, 1], channels)
+    activation = ACTIVATIONS[name]
+    operation = make(weights, geometry, DEPTHWISE, dtype, activation)
+    assert_near(operation(x), expect(x, weights, geometry, activation))
+    other = random_map(*operation(x).shape, dtype=dtype, seed=2)
+    operation.followed_by(Addition(LEAKY))
+    expected = LEAKY(expect(x, weights, geometry, activation) + other.double())
+    assert_near(operation(x, other), expected)
+
+
+PICTURE_CASES = [  # channels, filters, size, stride, padding, height, width, batch, activation
+    (3, 16, 3, 1, 1, 40, 44, 2, "leaky"),
+    (3, 40, 3, 2, 1, 33, 71, 1, "swish"),
+    (3, 70, 7, 2, 3, 64, 64, 1, "relu"),
+    (1, 33, 5, 1, 2, 30, 30, 2, "linear"),
+    (4, 8, 3, 1, 0, 5, 9, 1, "mish"),
+    (7, 48, 2, 2, 0, 40, 80, 1, "leaky"),
+]
+
+
+@needs
+@pytest.mark.parametrize("dtype", [torch.float32, short])
+@pytest.mark.parametrize("planes", [True, False])
+@pytest.mark.parametrize("case", PICTURE_CASES)
+def test_convolutions_of_pictures(case, planes, dtype):
+    channels, filters, size, stride, padding, height, width, batch, name = case
+    x = random_map(batch, channels, height, width)
+    x = x.contiguous() if planes else x
+    weights = random_map(filters, channels, size, size, seed=1) / size
+    geometry = ([padding] * 2, [stride] * 2, [1, 1], 1)
+    operation = make(weights, geometry, PICTURE, dtype, ACTIVATIONS[name])
+    found = operation(x)
+    assert found.dtype == dtype
+    assert_near(found, expect(x, weights, geometry, ACTIVATIONS[name]))
+
+
+HEADS = """[convolutional]
+filters=14
+size=1
+activation=linear
+[yolo]
+mask=0,1
+anchors=3,4, 5,6
+classes=2
+num=2
+scale_x_y={}
+new_coords={}
+"""
+
+
+@needs
+@pytest.mark.parametrize("scale, new", [(1, 0), (1.2, 0), (2, 1)])
+@pytest.mark.parametrize("dtype", [torch.float32, short])
+def test_heads_are_squashed_within_a_program(scale, new, dtype):
+    network = build(
+        CONV.format(16, 3, 1, "leaky") + HEADS.format(scale, new), (3, 32, 64), "alexeyab"
+    )
+    lowered, x = prepare(network, dtype=dtype), ramp(2, 3, 32, 64)
+    (program,) = lowered._programs
+    assert len(program.steps) == len(network)
+    with torch.no_grad():
+        expected = network(x)[-1]
+    (found,) = lowered(x)
+    assert found.dtype == torch.float32
+    assert_near(found, expected.double(), 1e-4 if dtype == torch.float32 else 0.06)
+
+
+@needs
+def test_a_head_that_others_read_stays_out_of_programs():
+    body = CONV.format(16, 3, 1, "leaky") + HEADS.format(1.1, 0)
+    body += "[route]\nlayers=-1\n" + CONV.format(8, 1, 1, "leaky")
+    network, x = build(body, (3, 32, 32), "alexeyab"), ramp(1, 3, 32, 32)
+    lowered = prepare(network, wanted=[2, -1])
+    with torch.no_grad():
+        expected = network(x)
+    for found, index in zip(lowered(x), (2, -1), strict=True):
+        assert_near(found, expected[index].double(), 1e-4)
 
 
 @needs

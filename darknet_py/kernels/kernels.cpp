@@ -26,7 +26,7 @@ int has_half() {
 
 // Whether they compute what they should; kernels/__init__.py asks once.
 int check_kernels() {
-  for (int kind : {DENSE, WINOGRAD}) {
+  for (int kind : {DENSE, WINOGRAD, DEPTHWISE, PICTURE}) {
     if (!check::is_right<float>(kind, run_one<float>)) return 0;
 #if defined(__AVX512BF16__)
     if (!check::is_right<Bfloat16>(kind, run_one<Bfloat16>)) return 0;

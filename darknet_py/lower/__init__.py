@@ -77,7 +77,9 @@ class Lowered:
                 "sizes, resize the network and prepare it again"
             )
         start = time.perf_counter()
-        outputs = self._run(x.to(torch.float32) if self._reads_planes else self.place.to(x))
+        outputs = self._run(
+            x.to(self.place.device, torch.float32) if self._reads_planes else self.place.to(x)
+        )
         self._seconds[_key(x)] += time.perf_counter() - start
         outputs = [y.to(torch.float32) for y in outputs]
         return [y.contiguous() for y in outputs] if ordered else outputs
