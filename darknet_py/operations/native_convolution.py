@@ -58,7 +58,7 @@ def find_kind(
         return DEPTHWISE if alone and geometry[1][0] == geometry[1][1] else None
     short = place.dtype != torch.float32
     if size == 3 and geometry[:3] == ([1, 1], [1, 1], [1, 1]):
-        wide = min(filters, channels) >= (32 if short else 16)
+        wide = min(filters, channels) >= 16
         if wide and (_holds(filters, channels, short) or sides[0] * sides[1] >= FEW):
             return WINOGRAD
     pixels, alone = sides[0] * sides[1], activation in ONEDNN
