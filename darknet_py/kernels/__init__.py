@@ -37,7 +37,7 @@ _CHECK = "import ctypes, sys; sys.exit(not ctypes.CDLL(sys.argv[1]).check_kernel
 def library() -> ctypes.CDLL | None:
     """The kernels; None: there is no C++ compiler (g++, or $CXX), or it cannot do it.
 
-    The first call on a machine compiles, which takes five seconds; the others load a file. What has
+    The first call on a machine compiles, which takes eight seconds; the others load a file. What has
     failed is not tried again: FILE.failed beside the library's place says why.
     """
     if os.environ.get(CACHE) == "off" or not sys.platform.startswith("linux"):
@@ -89,7 +89,7 @@ def _key() -> str:
 def _compile(compiler: list[str], path: Path) -> None:
     """Make the library; it takes its place once it is whole."""
     if sys.stderr.isatty():
-        sys.stderr.write("darknet-py: compiling kernels for this processor, once: five seconds\n")
+        sys.stderr.write("darknet-py: compiling kernels for this processor, once: eight seconds\n")
     handle, name = tempfile.mkstemp(prefix=".", suffix=".so", dir=path.parent)
     os.close(handle)
     try:

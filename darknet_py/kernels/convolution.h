@@ -42,10 +42,12 @@ inline int padded(const Call& c) {
   return last * PANEL + room(columns(c, last));
 }
 
-// Into how many blocks of `few` pixels or less `count` go: as many for each thread, unless there are few.
-// Each thread gets a part of the map that lies together, and finds there what it wrote itself.
-inline long divide(const Call& c, long count, long few) {
+// Into how many blocks of `few` pixels or less `count` go: as many for each thread, so that it finds in its
+// part of the map what it wrote itself; but where the weights are large and the blocks few, threads had
+// better share the filters, so that each weight is read once.
+inline long divide(const Call& c, long count, long few, bool large) {
   long blocks = std::max((count + few - 1) / few, 1L);
+  if (large && blocks < c.threads) return blocks;
   long even = (blocks + c.threads - 1) / c.threads * c.threads;
   return count >= even * ROWS ? even : blocks;
 }

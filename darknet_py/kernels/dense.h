@@ -121,7 +121,7 @@ static void convolve(const Call& c) {
   constexpr int count = Unit<Number>::count;
   long pixels = (long)c.batch * c.out_height * c.out_width;
   bool large = length<Number>(c) * c.filters > LARGE;
-  long blocks = divide(c, pixels, large ? 4 * PIXELS : PIXELS);
+  long blocks = divide(c, pixels, large ? 4 * PIXELS : PIXELS, large);
   int all = panels(c), parts = count_parts(c);
   int groups = share(c, blocks);
   long most = (pixels + blocks - 1) / blocks;
