@@ -37,8 +37,8 @@ _CHECK = "import ctypes, sys; sys.exit(not ctypes.CDLL(sys.argv[1]).check_kernel
 def library() -> ctypes.CDLL | None:
     """The kernels; None: there is no C++ compiler (g++, or $CXX), or it cannot do it.
 
-    The first call on a machine compiles, which takes eight seconds; the others load a file. What has
-    failed is not tried again: FILE.failed beside the library's place says why.
+    The first call on a machine compiles, which takes eight seconds; the others load a file. What
+    has failed is not tried again: FILE.failed beside the library's place says why.
     """
     if os.environ.get(CACHE) == "off" or not sys.platform.startswith("linux"):
         return None
