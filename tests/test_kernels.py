@@ -201,6 +201,17 @@ def test_heads_are_squashed_within_a_program(scale, new, dtype):
 
 
 @needs
+def test_planes_that_other_kernels_read_too_are_laid_out():
+    body = CONV.format(4, 3, 1, "linear") + "[batchnorm]\n"
+    body += CONV.format(4, 3, 1, "leaky")
+    body += "[shortcut]\nfrom=-2\nactivation=leaky\n[route]\nlayers=-1,-3\n"
+    network, x = build(body, (3, 20, 34)), ramp(2, 3, 20, 34)
+    with torch.no_grad():
+        expected = network(x)[-1]
+    assert_near(prepare(network)(x)[0], expected.double(), 1e-4)
+
+
+@needs
 def test_a_head_that_others_read_stays_out_of_programs():
     body = CONV.format(16, 3, 1, "leaky") + HEADS.format(1.1, 0)
     body += "[route]\nlayers=-1\n" + CONV.format(8, 1, 1, "leaky")

@@ -6,9 +6,8 @@ import ctypes
 from ctypes import c_int, c_long, c_void_p
 from dataclasses import dataclass
 
-DENSE, WINOGRAD, DEPTHWISE, PICTURE, MAXIMUM, AVERAGE, REPEAT, ADD, MULTIPLY, COPY, SQUASH = range(
-    11
-)
+DENSE, WINOGRAD, DEPTHWISE, PICTURE = range(4)
+MAXIMUM, AVERAGE, REPEAT, ADD, MULTIPLY, COPY, SQUASH = range(4, 11)
 """The kinds of kernels."""
 
 PANEL = 32

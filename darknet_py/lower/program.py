@@ -77,7 +77,10 @@ class Program:
             for number, told in enumerate(self._told)
             if outside & {told.x, told.other, told.y}
         ]
-        self._pictures = {told.x for told in self._told if told.call.kind == PICTURE}
+        pictures = [told for told in self._told if told.call.kind == PICTURE]
+        rest = [told for told in self._told if told.call.kind != PICTURE]
+        self._pictures = {told.x for told in pictures} - {told.x for told in rest}
+        self._pictures -= {told.other for told in self._told}  # others do not read planes
         self._squashed = {told.y for told in self._told if told.call.kind == SQUASH}
         library = find_library(place.dtype)
         if library is None:
