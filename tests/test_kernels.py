@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from darknet_py import kernels
 from darknet_py.activations import ACTIVATIONS
-from darknet_py.kernels.call import DENSE, DEPTHWISE, PICTURE, WINOGRAD
+from darknet_py.kernels.call import DENSE, DEPTHWISE, PICTURE, WINDOWS, WINOGRAD
 from darknet_py.lower import prepare
 from darknet_py.lower.program import Program, _pack
 from darknet_py.operations import Place, Slot, native_convolution
@@ -87,6 +87,35 @@ def test_dense_convolutions(case, dtype):
     weights = random_map(filters, channels, size, size, seed=1) / (channels * size**2) ** 0.5
     geometry = ([padding] * 2, [stride] * 2, [dilation] * 2, 1)
     assert_near(make(weights, geometry, DENSE, dtype)(x), expect(x, weights, geometry))
+
+
+WINDOWS_CASES = [  # channels, filters, size, stride, padding, height, width, batch, activation
+    (32, 64, 3, 2, 1, 20, 44, 2, "leaky"),
+    (32, 40, 3, 2, 1, 21, 43, 1, "mish"),
+    (6, 17, 3, 2, 0, 9, 64, 1, "linear"),
+    (7, 16, 3, 2, 1, 9, 64, 1, "relu"),
+    (20, 36, 5, 3, 2, 2, 70, 1, "logistic"),
+    (16, 33, 3, 1, 3, 1, 14, 2, "leaky"),
+    (64, 100, 2, 2, 0, 6, 28, 1, "swish"),
+    (8, 9, 3, 2, 1, 12, 12, 1, "leaky"),
+]
+
+
+@needs
+@pytest.mark.parametrize("dtype", [torch.float32, short])
+@pytest.mark.parametrize("case", WINDOWS_CASES)
+def test_windows_are_read_where_they_are(case, dtype):
+    channels, filters, size, stride, padding, height, width, batch, name = case
+    whole = random_map(batch, channels + 9, height, width, dtype=dtype)
+    x = whole[:, 2 : channels + 2]
+    weights = random_map(filters, channels, size, size, seed=1) / (channels * size**2) ** 0.5
+    geometry = ([padding] * 2, [stride] * 2, [1, 1], 1)
+    operation = make(weights, geometry, WINDOWS, dtype, ACTIVATIONS[name])
+    expected = expect(x, weights, geometry, ACTIVATIONS[name])
+    assert_near(operation(x), expected)
+    other = random_map(*expected.shape, dtype=dtype, seed=3)
+    assert operation.followed_by(Addition(ACTIVATIONS["relu"])) is operation
+    assert_near(operation(x, other), (expected + other.double()).relu())
 
 
 @needs
@@ -198,6 +227,41 @@ def test_heads_are_squashed_within_a_program(scale, new, dtype):
     (found,) = lowered(x)
     assert found.dtype == torch.float32
     assert_near(found, expected.double(), 1e-4 if dtype == torch.float32 else 0.06)
+
+
+@needs
+@pytest.mark.parametrize("dtype", [torch.float32, short])
+def test_parts_are_read_where_they_are(dtype):
+    body = CONV.format(20, 3, 1, "leaky") + "[route]\nlayers=-1\ngroups=2\ngroup_id=1\n"
+    body += "[route]\nlayers=-1\ngroups=5\ngroup_id=3\n" + CONV.format(2, 1, 1, "linear")
+    body += "[shortcut]\nfrom=-2\nactivation=leaky\n[route]\nlayers=-4,-1,-3\n"
+    network, x = build(body, (3, 20, 34), "alexeyab"), ramp(2, 3, 20, 34)
+    with torch.no_grad():
+        expected = network(x)
+    tolerance = 1e-4 if dtype == torch.float32 else 0.06
+    for wanted in ([-1], [1, -1], [2], [0, 3]):
+        lowered = prepare(network, dtype=dtype, wanted=wanted)
+        (program,) = lowered._programs
+        assert {1, 2} & {told.y for told in program._told} == {1, 2} & set(wanted)
+        for found, index in zip(lowered(x), wanted, strict=True):
+            assert_near(found, expected[index].double(), tolerance)
+
+
+@needs
+@pytest.mark.parametrize("dtype", [torch.float32, short])
+@pytest.mark.parametrize("temperature", [1, 0.5, 3])
+def test_shares_are_part_of_a_program(temperature, dtype):
+    body = CONV.format(37, 3, 2, "linear") + "[avgpool]\n"
+    body += f"[softmax]\ntemperature={temperature}\n"
+    network, x = build(body, (3, 12, 34)), ramp(3, 3, 12, 34)
+    lowered = prepare(network, dtype=dtype)
+    assert [len(program.steps) for program in lowered._programs] == [3]
+    with torch.no_grad():
+        expected = network(x)[-1].double()
+    (found,) = lowered(x)
+    assert found.dtype == torch.float32 and found.shape == (3, 37)
+    assert torch.allclose(found.double().sum(1), torch.ones(3).double())
+    assert torch.allclose(found.double(), expected, rtol=1e-5 if dtype == torch.float32 else 0.1)
 
 
 @needs

@@ -6,8 +6,8 @@ import ctypes
 from ctypes import c_int, c_long, c_void_p
 from dataclasses import dataclass
 
-DENSE, WINOGRAD, DEPTHWISE, PICTURE = range(4)
-MAXIMUM, AVERAGE, REPEAT, ADD, MULTIPLY, COPY, SQUASH = range(4, 11)
+DENSE, WINOGRAD, DEPTHWISE, PICTURE, WINDOWS = range(5)
+MAXIMUM, AVERAGE, REPEAT, ADD, MULTIPLY, COPY, SQUASH, SOFTMAX = range(5, 13)
 """The kinds of kernels."""
 
 PANEL = 32
@@ -37,3 +37,5 @@ class Told:
     """Which of the operation's inputs is the first map."""
     other: int | None = None
     """Which is the other."""
+    start: int = 0
+    """The first map's channel that is read first."""

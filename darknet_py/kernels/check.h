@@ -3,6 +3,7 @@
 #include "dense.h"
 #include "depthwise.h"
 #include "picture.h"
+#include "windows.h"
 #include "winograd.h"
 
 namespace check {

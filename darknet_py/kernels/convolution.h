@@ -4,7 +4,8 @@
 
 // The numbers are those of call.py.
 enum Kind {
-  DENSE, WINOGRAD, DEPTHWISE, PICTURE, MAXIMUM, AVERAGE, REPEAT, ADD, MULTIPLY, COPY, SQUASH
+  DENSE, WINOGRAD, DEPTHWISE, PICTURE, WINDOWS, MAXIMUM, AVERAGE, REPEAT, ADD, MULTIPLY, COPY, SQUASH,
+  SOFTMAX
 };
 
 // One layer's call; call.py has the same. Maps lie with their channels last in memory; a pitch is

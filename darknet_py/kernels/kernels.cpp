@@ -4,12 +4,14 @@
 #include "depthwise.h"
 #include "maps.h"
 #include "picture.h"
+#include "windows.h"
 #include "winograd.h"
 
 template <class Number>
 static void run_one(const Call& c) {
   if (c.kind == DENSE) return dense::convolve<Number>(c);
   if (c.kind == WINOGRAD) return winograd::convolve<Number>(c);
+  if (c.kind == WINDOWS) return windows::convolve<Number>(c);
   if (c.kind == PICTURE) return picture::convolve<Number>(c);
   if (c.kind == DEPTHWISE) return depthwise::convolve<Number>(c);
   maps::run<Number>(c);
@@ -26,7 +28,7 @@ int has_half() {
 
 // Whether they compute what they should; kernels/__init__.py asks once.
 int check_kernels() {
-  for (int kind : {DENSE, WINOGRAD, DEPTHWISE, PICTURE}) {
+  for (int kind : {DENSE, WINOGRAD, DEPTHWISE, PICTURE, WINDOWS}) {
     if (!check::is_right<float>(kind, run_one<float>)) return 0;
 #if defined(__AVX512BF16__)
     if (!check::is_right<Bfloat16>(kind, run_one<Bfloat16>)) return 0;
@@ -55,7 +57,7 @@ void run(const Call* calls, long count) {
 long pack(const Call* c, const void* from, void* to) {
   if (c->kind == WINOGRAD) return winograd::pack(*c, (const float*)from, (float*)to);
   if (c->kind == DEPTHWISE) return depthwise::pack(*c, (const float*)from, (float*)to);
-  if (c->half && c->kind == DENSE) return dense::pack(*c, (const Bfloat16*)from, (Bfloat16*)to);
+  if (c->half && c->kind != PICTURE) return dense::pack(*c, (const Bfloat16*)from, (Bfloat16*)to);
   return dense::pack(*c, (const float*)from, (float*)to);
 }
 

@@ -136,6 +136,34 @@ static void squash(const Call& c) {
     }
 }
 
+// Shares of a single pixel's channels, floats. The weight divides the values first.
+template <class Number>
+static void softmax(const Call& c) {
+  float temperature = *(const float*)c.weights;
+#pragma omp for schedule(static)
+  for (long image = 0; image < c.batch; image++) {
+    auto x = (const Number*)c.x + image * c.x_pitch;
+    auto y = (float*)c.y + image * c.y_pitch;
+    float most = -__builtin_inff(), sum = 0;
+    for (int k = 0; k < c.channels; k += WIDTH) {
+      Lanes lanes(c.channels - k);
+      Vector v = load(x + k, lanes) / temperature;
+      store(y + k, v, lanes);
+      for (int i = 0; i < std::min(WIDTH, c.channels - k); i++) most = std::max(most, v[i]);
+    }
+    for (int k = 0; k < c.channels; k += WIDTH) {
+      Lanes lanes(c.channels - k);
+      Vector v = exponential(load(y + k, lanes) - most);
+      store(y + k, v, lanes);
+      for (int i = 0; i < std::min(WIDTH, c.channels - k); i++) sum += v[i];
+    }
+    for (int k = 0; k < c.channels; k += WIDTH) {
+      Lanes lanes(c.channels - k);
+      store(y + k, load(y + k, lanes) / sum, lanes);
+    }
+  }
+}
+
 template <class Number>
 static void run(const Call& c) {
   switch (c.kind) {
@@ -151,6 +179,8 @@ static void run(const Call& c) {
       return each<Number>(c, [&](Vector a, Vector b) { return activate(c.first, a * b); });
     case SQUASH:
       return squash<Number>(c);
+    case SOFTMAX:
+      return softmax<Number>(c);
     case COPY:
       return each<Number>(c, [](Vector a, Vector) { return a; });
   }

@@ -14,6 +14,8 @@ struct Windows {
   long pitch;
   const int* offsets;
   float at(int row, long k) const { return a[row * pitch + offsets[k]]; }
+  int pieces() const { return 1; }
+  Windows piece(int) const { return *this; }
 };
 
 // Panels from `first` on of `count` pixels side by side, from `pixel` on, of which the weights' units `from`

@@ -43,9 +43,12 @@ struct Rows {
   const A* a;
   long pitch;
   A at(int row, long k) const { return a[row * pitch + k]; }
+  int pieces() const { return 1; }
+  Rows piece(int) const { return *this; }
 };
 
-// Rows `from` on of a[..][depth] * b[depth][vectors * WIDTH] + start; `a` begins with the first of them.
+// Rows `from` on of a[..][depth] * b[depth][vectors * WIDTH] + start; `a` begins with the first of them. It may
+// lie in pieces of that depth, side by side.
 template <int rows, int vectors, class Matrix, class Number, class Goal>
 inline void multiply_block(const Matrix& a, const float* b, long depth, long from,
                            const Start<Number>& start, const Goal& goal) {
@@ -62,15 +65,18 @@ inline void multiply_block(const Matrix& a, const float* b, long depth, long fro
       for (int j = 0; j < vectors; j++)
         sum[i][j] = load(start.map + (from + i) * start.pitch + j * WIDTH, start.lanes[j]);
   }
-  for (long k = 0; k < depth; k++) {
-    Vector row[vectors];
+  for (int p = 0; p < a.pieces(); p++, b += depth * vectors * WIDTH) {
+    auto piece = a.piece(p);
+    for (long k = 0; k < depth; k++) {
+      Vector row[vectors];
 #pragma GCC unroll 2
-    for (int j = 0; j < vectors; j++) row[j] = load(b + (k * vectors + j) * WIDTH);
+      for (int j = 0; j < vectors; j++) row[j] = load(b + (k * vectors + j) * WIDTH);
 #pragma GCC unroll 32
-    for (int i = 0; i < rows; i++) {
-      auto value = a.at(i, k);
+      for (int i = 0; i < rows; i++) {
+        auto value = piece.at(i, k);
 #pragma GCC unroll 2
-      for (int j = 0; j < vectors; j++) sum[i][j] = multiply_add(sum[i][j], value, row[j]);
+        for (int j = 0; j < vectors; j++) sum[i][j] = multiply_add(sum[i][j], value, row[j]);
+      }
     }
   }
   const Goal to = goal;  // what is written is none of its own

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from darknet_py.layers.base import Layer, Shape, Site, flat, image
 from darknet_py.operations import Identity, Operation, Place, Plain
-from darknet_py.operations.joining import Concatenation
+from darknet_py.operations.joining import Concatenation, Slice
 from darknet_py.options import LayerOptions, key
 
 
@@ -75,7 +75,10 @@ class Route(Layer):
         """The part of one source as it lies in memory, or several written side by side."""
         if len(self.sources) == 1 and self.groups == 1:
             return Identity()
-        if len(self.sources) == 1 or self.groups > 1 or not self.out_shape.is_image:
+        if len(self.sources) == 1:
+            count = self.in_shape.channels // self.groups
+            return Slice(count * self.group_id, count * (self.group_id + 1))
+        if self.groups > 1 or not self.out_shape.is_image:
             return Plain(self, place, direct=True, traceable=True)
         return Concatenation(place)
 

@@ -13,6 +13,8 @@ from darknet_py.gradients import PassOn
 from darknet_py.hierarchy import read_named_tree
 from darknet_py.layers.base import Delta, Layer, Shape, Site, Step, flat
 from darknet_py.losses.softmax import cross_entropy
+from darknet_py.operations import Operation, Place
+from darknet_py.operations.softmax import Shares
 from darknet_py.options import LayerOptions, key
 from darknet_py.trees import softmax_groups
 
@@ -92,6 +94,12 @@ class Softmax(Layer):
             return scores.view(-1, groups, count // groups).softmax(2).view(-1, count)
         # PARITY: values past the tree's classes stay 0 (C: softmax_layer.c).
         return F.pad(softmax_groups(scores, self.tree), (0, count - len(self.tree)))
+
+    def lower(self, place: Place) -> Operation:
+        """One softmax of all values, where it is that."""
+        if self.tree is not None or self.options.groups > 1:
+            return super().lower(place)
+        return Shares(self, place, self.options.temperature)
 
     def row(self) -> str:
         """As softmax_layer.c:make_softmax_layer prints it."""

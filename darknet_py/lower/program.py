@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from darknet_py.kernels.call import COPY, PICTURE, SQUASH, Call
+from darknet_py.kernels.call import PICTURE, SOFTMAX, SQUASH, Call
 from darknet_py.lower.plan import Part, Step
 from darknet_py.lower.segments import group_steps
 from darknet_py.operations import Place
-from darknet_py.operations.joining import Concatenation
+from darknet_py.operations.joining import Concatenation, Slice, copy_call
 from darknet_py.operations.native import find_library, lay_out, lay_out_picture, new_map
 from darknet_py.shape import Shape
+
+OF_FLOATS = (SQUASH, SOFTMAX)
+"""Kernels whose results are float32 whatever the type."""
 
 _LINE = 64
 """Maps begin at a multiple of this many bytes."""
@@ -23,13 +26,15 @@ _LINE = 64
 
 @dataclass(frozen=True)
 class _Told:
-    """A call, and which maps it reads and writes: their numbers, and the first channel."""
+    """A call, and which maps it reads and writes: their numbers, and the first channels of each."""
 
     call: Call
     x: int
     other: int | None
     y: int
     start: int = 0
+    x_start: int = 0
+    other_start: int = 0
 
 
 class Room:
@@ -70,7 +75,7 @@ class Program:
         self.freed = tuple(dead - inside)
         """Outputs from before that nobody reads after this program."""
         self._shapes = shapes
-        self._told = [told for step in steps for told in _tell(step, shapes)]
+        self._told = _resolve(steps, shapes, {*self.results})
         outside = {*self.sources, *self.results}
         self._outward = [
             (number, told)
@@ -81,7 +86,7 @@ class Program:
         rest = [told for told in self._told if told.call.kind != PICTURE]
         self._pictures = {told.x for told in pictures} - {told.x for told in rest}
         self._pictures -= {told.other for told in self._told}  # others do not read planes
-        self._squashed = {told.y for told in self._told if told.call.kind == SQUASH}
+        self._floats = {told.y for told in self._told if told.call.kind in OF_FLOATS}
         library = find_library(place.dtype)
         if library is None:
             raise RuntimeError("there are no kernels")
@@ -104,13 +109,14 @@ class Program:
         given |= {i: (y, self._shapes[i].channels) for i, y in made.items()}
         _point(calls, self._outward, given, dtype)
         self._library.run(calls, len(self._told))
-        outputs.update(made)
+        shapes = self._shapes
+        outputs.update({i: y if shapes[i].is_image else y.flatten(1) for i, y in made.items()})
         for index in self.freed:
             del outputs[index]
 
     def _type_of(self, index: int) -> torch.dtype:
-        """Of an output: what a head squashes is float32."""
-        return torch.float32 if index in self._squashed else self.place.dtype
+        """Of an output."""
+        return torch.float32 if index in self._floats else self.place.dtype
 
     def plan(self, batch: int) -> tuple[dict[int, int], int]:
         """Where in a memory each map inside begins, and how much they take; bytes."""
@@ -127,15 +133,17 @@ class Program:
     ) -> ctypes.Array[Call]:
         """The calls, for a memory from `start` on."""
         calls = (Call * len(self._told))(*(told.call for told in self._told))
+        itemsize = self.place.dtype.itemsize
         for call, told in zip(calls, self._told, strict=True):
             call.batch, call.threads, call.half = batch, threads, self.place.dtype != torch.float32
             call.y_pitch = self._shapes[told.y].channels
             if told.y in places:
-                call.y = start + places[told.y] + told.start * self.place.dtype.itemsize
+                call.y = start + places[told.y] + told.start * itemsize
             if told.x in places:
-                call.x, call.x_pitch = start + places[told.x], self._shapes[told.x].channels
+                call.x = start + places[told.x] + told.x_start * itemsize
+                call.x_pitch = self._shapes[told.x].channels
             if told.other in places:
-                call.other = start + places[told.other]
+                call.other = start + places[told.other] + told.other_start * itemsize
                 call.other_pitch = self._shapes[told.other].channels
         return calls
 
@@ -156,7 +164,7 @@ def divide(steps: Sequence[Step], shapes: dict[int, Shape], place: Place) -> lis
 def _is_told(step: Step, shapes: dict[int, Shape], read: set[int]) -> bool:
     """Whether kernels do it. What other steps read is of the one type that all have."""
     told = _tell(step, shapes)
-    if step.index in read and any(one.call.kind == SQUASH for one in told):
+    if step.index in read and any(one.call.kind in OF_FLOATS for one in told):
         return False
     return len(told) > 0 or step.written
 
@@ -170,22 +178,33 @@ def _tell(step: Step, shapes: dict[int, Shape]) -> list[_Told]:
                 end = start + shapes[source].channels
                 parts.append(Part(step.index, shapes[step.index].channels, source, start, end))
                 start = end
-        return [_Told(_copy(shapes[p.source]), p.source, None, step.index, p.start) for p in parts]
+        return [
+            _Told(copy_call(shapes[p.source]), p.source, None, step.index, p.start) for p in parts
+        ]
     told = step.operation.tell(*(shapes[i] for i in step.sources))
     if told is None:
         return []
     other = None if told.other is None else step.sources[told.other]
     x, target = step.sources[told.x], step.target
     if target is None:
-        return [_Told(told.call, x, other, step.index)]
-    return [_Told(told.call, x, other, target.index, target.start)]
+        return [_Told(told.call, x, other, step.index, x_start=told.start)]
+    return [_Told(told.call, x, other, target.index, target.start, told.start)]
 
 
-def _copy(shape: Shape) -> Call:
-    call = Call(kind=COPY, channels=shape.channels, filters=shape.channels, size=1)
-    call.height = call.out_height = max(shape.height, 1)
-    call.width = call.out_width = max(shape.width, 1)
-    return call
+def _resolve(steps: Sequence[Step], shapes: dict[int, Shape], results: set[int]) -> list[_Told]:
+    """All calls. Who reads a part of a map's channels reads them in that map, if it is here."""
+    found: list[_Told] = []
+    parts: dict[int | None, tuple[int, int]] = {}
+    for step in steps:
+        for one in _tell(step, shapes):
+            x, x_start = parts.get(one.x, (one.x, 0))
+            other, other_start = parts.get(one.other, (one.other, 0))
+            x_start += one.x_start
+            if isinstance(step.operation, Slice) and step.index not in results:
+                parts[step.index] = x, x_start
+                continue
+            found.append(replace(one, x=x, other=other, x_start=x_start, other_start=other_start))
+    return found
 
 
 def _point(
@@ -199,10 +218,10 @@ def _point(
         call = calls[number]
         if one.x in maps:
             x, call.x_pitch = maps[one.x]
-            call.x = x.data_ptr()
+            call.x = x.data_ptr() + one.x_start * x.element_size()
         if one.other in maps:
             x, call.other_pitch = maps[one.other]
-            call.other = x.data_ptr()
+            call.other = x.data_ptr() + one.other_start * x.element_size()
         if one.y in maps:
             call.y = maps[one.y][0].data_ptr() + one.start * dtype.itemsize
 

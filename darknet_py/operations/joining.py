@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from darknet_py.kernels.call import REPEAT, Call, Told
+from darknet_py.kernels.call import COPY, REPEAT, Call, Told
 from darknet_py.operations import Operation, Place, Slot
 from darknet_py.shape import Shape
 
@@ -29,6 +29,37 @@ class Concatenation(Operation):
     def plain(self, *inputs: Tensor) -> Tensor:
         """The same."""
         return self(*inputs)
+
+
+class Slice(Operation):
+    """Some channels of the input, where they lie."""
+
+    traceable = True
+
+    def __init__(self, start: int, end: int) -> None:
+        self.start, self.end = start, end
+
+    def __call__(self, *inputs: Tensor, out: Slot | None = None) -> Tensor:
+        """The part."""
+        return inputs[0][:, self.start : self.end]
+
+    def plain(self, *inputs: Tensor) -> Tensor:
+        """The same."""
+        return self(*inputs)
+
+    def tell(self, *shapes: Shape) -> Told | None:
+        """A copy, for those who want one."""
+        (shape,) = shapes
+        part = Shape(self.end - self.start, shape.height, shape.width)
+        return Told(copy_call(part), start=self.start)
+
+
+def copy_call(shape: Shape) -> Call:
+    """A copy of a map of this shape."""
+    call = Call(kind=COPY, channels=shape.channels, filters=shape.channels, size=1)
+    call.height = call.out_height = max(shape.height, 1)
+    call.width = call.out_width = max(shape.width, 1)
+    return call
 
 
 class Repetition(Operation):

@@ -8,7 +8,16 @@ import torch
 from torch import Tensor
 
 from darknet_py.activations import Activation
-from darknet_py.kernels.call import DENSE, DEPTHWISE, PANEL, PICTURE, WINOGRAD, Call, Told
+from darknet_py.kernels.call import (
+    DENSE,
+    DEPTHWISE,
+    PANEL,
+    PICTURE,
+    WINDOWS,
+    WINOGRAD,
+    Call,
+    Told,
+)
 from darknet_py.operations import Operation, Place, Slot
 from darknet_py.operations.activation import NUMBERS, ONEDNN
 from darknet_py.operations.addition import Addition
@@ -16,10 +25,13 @@ from darknet_py.operations.native import find_library, lay_out, lay_out_picture,
 from darknet_py.shape import Shape
 
 MANY = 20000
-"""Pixels above which oneDNN is faster in steps of two by more than its call costs."""
+"""Pixels above which windows had better be read where they are, in steps of two."""
 
 MANY_OF_PICTURE = 1 << 16
-"""The same of results for a picture's first convolution with bfloat16."""
+"""Results above which oneDNN's are faster for a picture's first convolution with bfloat16."""
+
+NARROW = 64
+"""Channels up to which that is so: with more of them pixels lie too far from each other."""
 
 Geometry = tuple[list[int], list[int], list[int], int]
 """Padding, stride, dilation (vertical and horizontal each), groups."""
@@ -66,9 +78,10 @@ def find_kind(
         if short and alone and pixels > MANY_OF_PICTURE * geometry[1][0] * geometry[1][1]:
             return None
         return PICTURE if size == 3 or not short else DENSE
-    if alone and size > 1 and (pixels > MANY or geometry[1] == [1, 1]):
+    if alone and size > 1 and geometry[1] == [1, 1]:
         return None
-    return DENSE
+    apart = size > 1 and channels <= NARROW and geometry[2] == [1, 1]
+    return WINDOWS if apart and pixels > MANY else DENSE
 
 
 def _holds(filters: int, channels: int, short: bool) -> bool:
@@ -112,7 +125,7 @@ class NativeConvolution(Operation):
             stride_x=stride_x, padding=padding, dilation=dilation, first=NUMBERS[activation],
             threads=torch.get_num_threads(),
         )  # fmt: skip
-        short = kind == DENSE and self._call.half
+        short = kind in (DENSE, WINDOWS) and self._call.half
         dtype = torch.bfloat16 if short else torch.float32
         self.weights = pack(self._call, weights.detach().contiguous().to(dtype), dtype)
         if kind == WINOGRAD and _holds(filters, channels, bool(self._call.half)):
