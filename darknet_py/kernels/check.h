@@ -46,8 +46,14 @@ static bool is_right(int kind, void (*run)(const Call&)) {
     c.expanded = packed;
   } else if (kind == DEPTHWISE) {
     depthwise::pack(c, ones, room);
-  } else if (kind == PICTURE) {
+  } else if (kind == PICTURE && sizeof(Number) == 4) {
     dense::pack(c, ones, room);
+#if defined(__AVX512BF16__)
+  } else if (kind == PICTURE) {
+    c.half = 1;
+    picture::pack(c, (const Bfloat16*)half, (Bfloat16*)packed);
+    c.weights = packed;
+#endif
   } else {
     dense::pack(c, half, packed);
     c.weights = packed;

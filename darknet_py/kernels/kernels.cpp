@@ -57,7 +57,11 @@ void run(const Call* calls, long count) {
 long pack(const Call* c, const void* from, void* to) {
   if (c->kind == WINOGRAD) return winograd::pack(*c, (const float*)from, (float*)to);
   if (c->kind == DEPTHWISE) return depthwise::pack(*c, (const float*)from, (float*)to);
-  if (c->half && c->kind != PICTURE) return dense::pack(*c, (const Bfloat16*)from, (Bfloat16*)to);
+#if defined(__AVX512BF16__)
+  if (c->half && c->kind == PICTURE)
+    return picture::pack(*c, (const Bfloat16*)from, (Bfloat16*)to);
+#endif
+  if (c->half) return dense::pack(*c, (const Bfloat16*)from, (Bfloat16*)to);
   return dense::pack(*c, (const float*)from, (float*)to);
 }
 

@@ -1,40 +1,42 @@
 // Convolutions of a picture's few channels, whose windows are read from the picture itself: of pixels side
-// by side, the same numbers at the same distance. The picture is of floats, the map perhaps of 16 bits. Its
-// channels lie side by side, or, if the pitch is 1, as planes.
+// by side, the same numbers at the same distance. Its channels lie side by side, or, if the pitch is 1, as
+// planes.
 #pragma once
-#include "convolution.h"
+#include "picture_half.h"
 
 namespace picture {
 
 constexpr int MOST = 512;  // numbers of a window
 
-// a[i * pitch + offsets[k]]: windows' values, one window in a row.
+// a[i * pitch + offsets[k]]: windows' values, one window in a row. A pitch that the compiler knows needs no
+// registers for the rows' places.
+template <int known>
 struct Windows {
   const float* a;
   long pitch;
   const int* offsets;
-  float at(int row, long k) const { return a[row * pitch + offsets[k]]; }
+  float at(int row, long k) const { return a[row * (known ? known : pitch) + offsets[k]]; }
   int pieces() const { return 1; }
   Windows piece(int) const { return *this; }
 };
 
 // Panels from `first` on of `count` pixels side by side, from `pixel` on, of which the weights' units `from`
 // to `to` are inside.
-template <class Number, int count, int vectors>
-static void compute(const Call& c, const Windows& windows, int first, int end, int from, int to,
+template <int count, int vectors, int known>
+static void compute(const Call& c, const Windows<known>& windows, int first, int end, int from, int to,
                     long pixel, float* sums) {
-  Windows inside = {windows.a, windows.pitch, windows.offsets + from};
+  Windows<known> inside = {windows.a, windows.pitch, windows.offsets + from};
   for (int panel = first; panel < end; panel++) {
     auto weights = (const float*)c.weights + (long)panel * c.size * c.size * c.channels * PANEL;
     weights += (long)from * vectors * WIDTH;
     if (can_write(c) && !c.other) {
-      Write<Number> write(c, panel, pixel);
-      multiply_block<count, vectors>(inside, weights, to - from, 0, Start<Number>{}, write);
+      Write<float> write(c, panel, pixel);
+      multiply_block<count, vectors>(inside, weights, to - from, 0, Start<float>{}, write);
     } else {
       long pixels[count];
       for (int i = 0; i < count; i++) pixels[i] = pixel + i;
-      multiply_block<count, vectors>(inside, weights, to - from, 0, Start<Number>{}, Keep{sums});
-      finish<Number>(c, sums, panel, pixels, count);
+      multiply_block<count, vectors>(inside, weights, to - from, 0, Start<float>{}, Keep{sums});
+      finish<float>(c, sums, panel, pixels, count);
     }
   }
 }
@@ -54,7 +56,6 @@ static Top find_top(const Call& c, long row) {
 }
 
 // A pixel whose window is partly outside.
-template <class Number>
 static void compute_one(const Call& c, const Top& top, const int* offsets, long row, int x, float* values,
                         float* sums) {
   int side = c.size * c.channels, depth = c.size * side;
@@ -70,12 +71,12 @@ static void compute_one(const Call& c, const Top& top, const int* offsets, long 
     int width = columns(c, k);
     auto panel = (const float*)c.weights + (long)k * depth * PANEL;
     multiply(1, values, 0, panel, width, depth, Start<float>{}, Keep{sums}, {panel, 0});
-    finish<Number>(c, sums, k, &pixel, 1);
+    finish<float>(c, sums, k, &pixel, 1);
   }
 }
 
-template <class Number>
-static void convolve(const Call& c) {
+template <int known>
+static void convolve_known(const Call& c) {
   int side = c.size * c.channels, offsets[MOST];
   long step = c.x_pitch == 1 ? (long)c.height * c.width : 1;  // from channel to channel
   for (int i = 0; i < side * c.size; i++)
@@ -92,19 +93,31 @@ static void convolve(const Call& c) {
     Top top = find_top(c, row);
     int from = std::max(-top.row, 0L) * side, to = std::min(c.height - top.row, (long)c.size) * side;
     for (int x = 0; x < inside.first; x++)
-      compute_one<Number>(c, top, offsets, row, x, values, sums);
+      compute_one(c, top, offsets, row, x, values, sums);
     for (int next = inside.first; next < inside.end; next += count) {
       int x = std::min(next, inside.end - count);  // the last ones perhaps once more
-      Windows windows = {top.start + x * c.stride_x * c.x_pitch, c.stride_x * c.x_pitch, offsets};
+      Windows<known> windows = {top.start + x * c.stride_x * c.x_pitch, c.stride_x * c.x_pitch, offsets};
       if (wide) {
-        compute<Number, ROWS, 2>(c, windows, 0, wide, from, to, first + x, sums);
-        compute<Number, ROWS, 1>(c, windows, wide, all, from, to, first + x, sums);
+        compute<ROWS, 2>(c, windows, 0, wide, from, to, first + x, sums);
+        compute<ROWS, 1>(c, windows, wide, all, from, to, first + x, sums);
       } else {
-        compute<Number, 2 * ROWS, 1>(c, windows, 0, all, from, to, first + x, sums);
+        compute<2 * ROWS, 1>(c, windows, 0, all, from, to, first + x, sums);
       }
     }
     for (int x = inside.end; x < c.out_width; x++)
-      compute_one<Number>(c, top, offsets, row, x, values, sums);
+      compute_one(c, top, offsets, row, x, values, sums);
+  }
+}
+
+template <class Number>
+static void convolve(const Call& c) {
+#if defined(__AVX512BF16__)
+  if constexpr (std::is_same_v<Number, Bfloat16>) return convolve_half(c);
+#endif
+  if constexpr (std::is_same_v<Number, float>) {
+    if (c.stride_x * c.x_pitch == 1) return convolve_known<1>(c);
+    if (c.stride_x * c.x_pitch == 2) return convolve_known<2>(c);
+    convolve_known<0>(c);
   }
 }
 

@@ -47,14 +47,15 @@ static void convolve(const Call& c) {
   constexpr int count = Unit<Number>::count;
   if (c.out_width < ROWS || c.channels % count || c.x_pitch % count) return dense::convolve<Number>(c);
   int taps = c.size * c.size;
+  bool joined = c.x_pitch == c.channels;  // a window's row is one piece
+  int across = joined ? 1 : c.size, pieces = c.size * across;
   long line = c.width * c.x_pitch, whole = (long)taps * c.channels, pitch = whole + 16 * count;
   Columns inside = find_inside(c);
-  scratch.reserve(taps * sizeof(long) + (ROWS * pitch + WIDTH) * sizeof(Number) + ROWS * PANEL * 4 + 192);
-  auto places = scratch.take<long>(taps);
+  scratch.reserve(pieces * sizeof(long) + (ROWS * pitch + WIDTH) * sizeof(Number) + ROWS * PANEL * 4 + 192);
+  auto places = scratch.take<long>(pieces);
   auto values = scratch.take<Number>(ROWS * pitch + WIDTH);
   auto sums = scratch.take<float>(ROWS * PANEL);
-  for (int i = 0; i < taps; i++)
-    places[i] = (i / c.size * line + i % c.size * c.x_pitch) * c.dilation / count;
+  for (int i = 0; i < pieces; i++) places[i] = (i / across * line + i % across * c.x_pitch) / count;
 #pragma omp for schedule(static)
   for (long row = 0; row < (long)c.batch * c.out_height; row++) {
     long top = row % c.out_height * c.stride_y - c.padding;
@@ -68,9 +69,9 @@ static void convolve(const Call& c) {
         compute<Number>(c, Rows<A>{(const A*)values, pitch / count}, whole / count, 0, pixel, sums);
       } else {
         auto a = (const A*)(start + x * c.stride_x * c.x_pitch);
-        Windows<A> windows = {a, c.stride_x * c.x_pitch / count, places + from * c.size, (to - from) * c.size};
-        long depth = c.channels / count;
-        compute<Number>(c, windows, depth, from * c.size * depth, pixel, sums);
+        long depth = whole / pieces / count;
+        Windows<A> windows = {a, c.stride_x * c.x_pitch / count, places + from * across, (to - from) * across};
+        compute<Number>(c, windows, depth, from * across * depth, pixel, sums);
       }
     }
   }

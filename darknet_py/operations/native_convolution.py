@@ -24,14 +24,10 @@ from darknet_py.operations.addition import Addition
 from darknet_py.operations.native import find_library, lay_out, lay_out_picture, new_map, pack
 from darknet_py.shape import Shape
 
-MANY = 20000
-"""Pixels above which windows had better be read where they are, in steps of two."""
-
-MANY_OF_PICTURE = 1 << 16
-"""Results above which oneDNN's are faster for a picture's first convolution with bfloat16."""
-
-NARROW = 64
-"""Channels up to which that is so: with more of them pixels lie too far from each other."""
+NARROW, WIDE = 64, 40
+"""Channels up to which windows had better be read where they are, and pixels of an output row from
+which on. With more channels pixels lie too far apart; in short rows too many windows reach beyond.
+"""
 
 Geometry = tuple[list[int], list[int], list[int], int]
 """Padding, stride, dilation (vertical and horizontal each), groups."""
@@ -70,18 +66,16 @@ def find_kind(
         return DEPTHWISE if alone and geometry[1][0] == geometry[1][1] else None
     short = place.dtype != torch.float32
     if size == 3 and geometry[:3] == ([1, 1], [1, 1], [1, 1]):
-        wide = min(filters, channels) >= 16
+        wide = min(filters, channels) >= (24 if short else 16)
         if wide and (_holds(filters, channels, short) or sides[0] * sides[1] >= FEW):
             return WINOGRAD
-    pixels, alone = sides[0] * sides[1], activation in ONEDNN
     if channels < 8 and 1 < size <= 7 and geometry[2] == [1, 1] and (first or not short):
-        if short and alone and pixels > MANY_OF_PICTURE * geometry[1][0] * geometry[1][1]:
-            return None
-        return PICTURE if size == 3 or not short else DENSE
-    if alone and size > 1 and geometry[1] == [1, 1]:
-        return None
-    apart = size > 1 and channels <= NARROW and geometry[2] == [1, 1]
-    return WINDOWS if apart and pixels > MANY else DENSE
+        return PICTURE
+    stride = geometry[1][1]
+    if size > 1 and geometry[2] == [1, 1] and channels <= NARROW and sides[1] >= WIDE * stride:
+        return WINDOWS
+    alone = activation in ONEDNN
+    return None if alone and size > 1 and geometry[1] == [1, 1] else DENSE
 
 
 def _holds(filters: int, channels: int, short: bool) -> bool:
@@ -125,7 +119,7 @@ class NativeConvolution(Operation):
             stride_x=stride_x, padding=padding, dilation=dilation, first=NUMBERS[activation],
             threads=torch.get_num_threads(),
         )  # fmt: skip
-        short = kind in (DENSE, WINDOWS) and self._call.half
+        short = kind in (DENSE, WINDOWS, PICTURE) and self._call.half
         dtype = torch.bfloat16 if short else torch.float32
         self.weights = pack(self._call, weights.detach().contiguous().to(dtype), dtype)
         if kind == WINOGRAD and _holds(filters, channels, bool(self._call.half)):
