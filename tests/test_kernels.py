@@ -231,6 +231,32 @@ def test_heads_are_squashed_within_a_program(scale, new, dtype):
 
 @needs
 @pytest.mark.parametrize("dtype", [torch.float32, short])
+@pytest.mark.parametrize(
+    "size, stride, name, threads",
+    [(3, 1, "swish", 3), (3, 2, "leaky", 2), (5, 1, "relu6", 1), (5, 2, "mish", 3)],
+)
+def test_expansions_run_in_bands(size, stride, name, threads, dtype):
+    body = CONV.format(10, 3, 1, "leaky") + CONV.format(98, 1, 1, name)
+    body += CONV.format(98, size, stride, name) + "groups=98\n" + CONV.format(6, 1, 1, "linear")
+    network, x = build(body, (3, 62, 90), "alexeyab"), ramp(3, 3, 62, 90)
+    with torch.no_grad():
+        expected = network(x)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads)
+        for wanted in ([-1], [1, -1]):
+            lowered = prepare(network, dtype=dtype, wanted=wanted)
+            (program,) = lowered._programs
+            assert [told.call.joined for told in program._told] == [0, len(wanted) == 1, 0, 0]
+            for found, index in zip(lowered(x), wanted, strict=True):
+                off = 1e-4 if dtype == torch.float32 else 0.1
+                assert_near(found, expected[index].double(), off)
+    finally:
+        torch.set_num_threads(before)
+
+
+@needs
+@pytest.mark.parametrize("dtype", [torch.float32, short])
 def test_parts_are_read_where_they_are(dtype):
     body = CONV.format(20, 3, 1, "leaky") + "[route]\nlayers=-1\ngroups=2\ngroup_id=1\n"
     body += "[route]\nlayers=-1\ngroups=5\ngroup_id=3\n" + CONV.format(2, 1, 1, "linear")

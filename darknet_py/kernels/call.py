@@ -24,7 +24,7 @@ class Call(ctypes.Structure):
         *((name, c_int) for name in ("kind", "half", "batch", "channels", "height", "width")),
         *((name, c_int) for name in ("filters", "out_height", "out_width", "size")),
         *((name, c_int) for name in ("stride_y", "stride_x", "padding", "dilation")),
-        *((name, c_int) for name in ("first", "last", "threads")),
+        *((name, c_int) for name in ("first", "last", "threads", "joined")),
     )
 
 

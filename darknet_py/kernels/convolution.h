@@ -21,6 +21,7 @@ struct Call {
   int size, stride_y, stride_x, padding, dilation;
   int first, last;  // activations before and after the sum
   int threads;
+  int joined;  // nobody but the next call, of a depthwise convolution, reads what this one writes
 };
 
 // The output's columns from `first` to before `end`: those whose windows are inside, across.
@@ -58,7 +59,7 @@ inline int share(const Call& c, long blocks) {
   return blocks >= 8 * c.threads || blocks % c.threads == 0 ? 1 : std::min(panels(c), c.threads);
 }
 
-template <class Number, int kind>
+template <class Number, int kind, bool sum>
 void finish_as(const Call& c, const float* sums, int panel, const long* pixels, int rows) {
   int count = columns(c, panel), start = panel * PANEL;
   for (int i = 0; i < count; i += WIDTH) {
@@ -67,7 +68,7 @@ void finish_as(const Call& c, const float* sums, int panel, const long* pixels, 
     for (int row = 0; row < rows; row++) {
       if (pixels[row] < 0) continue;
       Vector v = activate(kind, load(sums + (long)row * PANEL + i) + biases);
-      if (c.other) {
+      if constexpr (sum) {
         auto other = (const Number*)c.other + pixels[row] * c.other_pitch + start + i;
         v = activate(c.last, v + load(other, lanes));
       }
@@ -83,7 +84,8 @@ void finish(const Call& c, const float* sums, int panel, const long* pixels, int
   switch (c.first) {
 #define CASE(kind) \
   case kind:       \
-    return finish_as<Number, kind>(c, sums, panel, pixels, rows);
+    return c.other ? finish_as<Number, kind, true>(c, sums, panel, pixels, rows) \
+                   : finish_as<Number, kind, false>(c, sums, panel, pixels, rows);
     CASE(LINEAR) CASE(LEAKY) CASE(RELIE) CASE(RELU) CASE(RELU6)
     CASE(HARDTAN) CASE(LOGISTIC) CASE(SWISH) CASE(MISH)
 #undef CASE

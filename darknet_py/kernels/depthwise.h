@@ -93,12 +93,15 @@ static inline void compute_block(const Call& c, const Window<Number>& window, co
   }
   Vector biases = load(c.biases + channel);
   auto to = (Number*)c.y + pixel * c.y_pitch + channel;
+  if (bent) {
 #pragma GCC unroll 8
-  for (int j = 0; j < BLOCK; j++)
-    if constexpr (bent)
-      store(to + j * c.y_pitch, pieces.bend(sums[j] + biases), lanes);
-    else
-      put<Number>(c, sums[j], pixel + j, channel);
+    for (int j = 0; j < BLOCK; j++) store(to + j * c.y_pitch, pieces.bend(sums[j] + biases), lanes);
+  } else if (c.first == SWISH && !c.other) {
+#pragma GCC unroll 8
+    for (int j = 0; j < BLOCK; j++) store(to + j * c.y_pitch, activate(SWISH, sums[j] + biases), lanes);
+  } else {
+    for (int j = 0; j < BLOCK; j++) put<Number>(c, sums[j], pixel + j, channel);
+  }
 }
 
 // The columns whose windows are inside, BLOCK of them at once.
@@ -134,18 +137,26 @@ static void (*find_kernel(const Call& c))(const Call&, long, Columns) {
   return nullptr;
 }
 
+// Rows of the output, of all pictures, `end` not among them.
 template <class Number>
-static void convolve(const Call& c) {
+static void convolve_rows(const Call& c, long begin, long end) {
   bool bent = has_pieces(c.first) && !c.other;
   auto kernel = bent ? find_kernel<Number, true>(c) : find_kernel<Number, false>(c);
   Columns inside = find_inside(c);
   if (!kernel || inside.end - inside.first < BLOCK) inside = {c.out_width, c.out_width};
-#pragma omp for schedule(static)
-  for (long row = 0; row < (long)c.batch * c.out_height; row++) {
+  for (long row = begin; row < end; row++) {
     for (int x = 0; x < inside.first; x++) compute_one<Number>(c, row, x);
     if (kernel) kernel(c, row, inside);
     for (int x = inside.end; x < c.out_width; x++) compute_one<Number>(c, row, x);
   }
+}
+
+template <class Number>
+static void convolve(const Call& c) {
+  long rows = (long)c.batch * c.out_height;
+#pragma omp for schedule(static)
+  for (int part = 0; part < c.threads; part++)
+    convolve_rows<Number>(c, rows * part / c.threads, rows * (part + 1) / c.threads);
 }
 
 }  // namespace depthwise

@@ -2,6 +2,7 @@
 #include "check.h"
 #include "dense.h"
 #include "depthwise.h"
+#include "expansion.h"
 #include "maps.h"
 #include "picture.h"
 #include "windows.h"
@@ -15,6 +16,18 @@ static void run_one(const Call& c) {
   if (c.kind == PICTURE) return picture::convolve<Number>(c);
   if (c.kind == DEPTHWISE) return depthwise::convolve<Number>(c);
   maps::run<Number>(c);
+}
+
+template <class Number>
+static void run_all(const Call* calls, long count) {
+  for (const Call* c = calls; c < calls + count; c++) {
+    if (c + 1 < calls + count && expansion::suits<Number>(*c)) {
+      expansion::convolve<Number>(*c, c[1]);
+      c++;
+    } else {
+      run_one<Number>(*c);
+    }
+  }
 }
 
 extern "C" {
@@ -41,14 +54,11 @@ int check_kernels() {
 // behind each loop.
 void run(const Call* calls, long count) {
 #pragma omp parallel num_threads(calls->threads)
-  for (const Call* c = calls; c < calls + count; c++) {
+  {
 #if defined(__AVX512BF16__)
-    if (c->half) {
-      run_one<Bfloat16>(*c);
-      continue;
-    }
+    if (calls->half) run_all<Bfloat16>(calls, count);
 #endif
-    run_one<float>(*c);
+    if (!calls->half) run_all<float>(calls, count);
   }
 }
 

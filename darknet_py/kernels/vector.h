@@ -127,9 +127,21 @@ inline Vector smaller(Vector a, Vector b) { return a > b ? b : a; }
 inline Vector larger(Vector a, Vector b) { return a < b ? b : a; }
 #endif
 
-// e^x with an error of 1e-7, after Cephes' expf: 2^n e^r, |r| <= ln(2) / 2.
+// e^x with an error of 1e-7.
 inline Vector exponential(Vector x) {
   x = larger(smaller(x, Vector{} + 88.0f), Vector{} - 87.0f);
+#if defined(__AVX512F__)  // 2^n 2^r, |r| <= 1 / 2: the terms of e^(r ln 2), adjusted
+  Vector log2e = Vector{} + 1.44269504f, n = (Vector)_mm512_roundscale_ps((__m512)(x * log2e), 8);
+  Vector r = (Vector)_mm512_fmsub_ps((__m512)x, (__m512)log2e, (__m512)n);  // the product is not rounded
+  r = x * 1.92596299e-8f + r;
+  Vector p = r * 1.5353362e-4f + 1.3398874e-3f;
+  p = p * r + 9.6184373e-3f;
+  p = p * r + 5.5503324e-2f;
+  p = p * r + 2.4022648e-1f;
+  p = p * r + 6.9314720e-1f;
+  p = p * r + 1.0f;
+  return (Vector)_mm512_scalef_ps((__m512)p, (__m512)n);
+#else  // after Cephes' expf: 2^n e^r, |r| <= ln(2) / 2
   Vector shifted = x * 1.44269504f + 12582912.0f;  // 1.5 * 2^23: its last bits are n
   Vector n = shifted - 12582912.0f;
   Vector r = x - n * 0.693359375f + n * 2.12194440e-4f;
@@ -140,6 +152,7 @@ inline Vector exponential(Vector x) {
   p = p * r + 5.0000001201e-1f;
   p = p * r * r + r + 1.0f;
   return p * (Vector)(((Integers)shifted << 23) + (127 << 23));
+#endif
 }
 
 // The numbers are those of operations/activation.py.

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from darknet_py.kernels.call import PICTURE, SOFTMAX, SQUASH, Call
+from darknet_py.kernels.call import DENSE, DEPTHWISE, PICTURE, SOFTMAX, SQUASH, Call
 from darknet_py.lower.plan import Part, Step
 from darknet_py.lower.segments import group_steps
 from darknet_py.operations import Place
@@ -76,6 +78,7 @@ class Program:
         """Outputs from before that nobody reads after this program."""
         self._shapes = shapes
         self._told = _resolve(steps, shapes, {*self.results})
+        _join(self._told, {*self.results})
         outside = {*self.sources, *self.results}
         self._outward = [
             (number, told)
@@ -207,6 +210,17 @@ def _resolve(steps: Sequence[Step], shapes: dict[int, Shape], results: set[int])
     return found
 
 
+def _join(told: Sequence[_Told], results: set[int]) -> None:
+    """Say which expanding convolutions only the depthwise one behind them reads."""
+    uses = Counter(i for one in told for i in (one.x, one.other, one.y))
+    for one, after in itertools.pairwise(told):
+        call = one.call
+        plain = call.kind == DENSE and call.size == call.stride_x == call.stride_y == 1
+        alone = uses[one.y] == 2 and after.x == one.y and one.y not in results
+        if plain and alone and after.call.kind == DEPTHWISE and not call.padding:
+            call.joined = one.other is None
+
+
 def _point(
     calls: ctypes.Array[Call],
     told: Sequence[tuple[int, _Told]],
@@ -232,7 +246,8 @@ def _lives(told: Sequence[_Told], sizes: dict[int, int]) -> dict[int, tuple[int,
     for number, one in enumerate(told):
         for index in (one.x, one.other, one.y):
             if index in sizes:
-                lives[index] = lives.get(index, (number, number))[0], number
+                end = number + one.call.joined  # the next call may run at the same time
+                lives[index] = lives.get(index, (number, number))[0], end
     return lives
 
 
