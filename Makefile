@@ -5,7 +5,7 @@ CPUS := $(shell $(PYTHON) -c "import os; print(os.cpu_count() or 1)")
 # One thread for each test process: pytest runs one process per CPU.
 RUN = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(CPUS)
 
-.PHONY: all demo test golden lint types docs parity bench bench-training clean
+.PHONY: all demo test golden lint types docs parity wheel bench bench-training clean
 
 all: lint types test golden
 
@@ -32,6 +32,10 @@ docs: .venv/ready
 
 parity: .venv/ready
 	$(BIN)/python docs/generate_parity.py
+
+# For Linux on x86-64, with the kernels compiled: who installs it needs no compiler.
+wheel: .venv/ready
+	$(BIN)/pip wheel --no-deps --wheel-dir dist .
 
 # BENCH="--quick" for a try, BENCH="--only yolov4@416 load" for parts (benchmarks/run.py --help).
 bench: .venv/ready

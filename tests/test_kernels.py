@@ -12,12 +12,13 @@ import torch
 from helpers import ROOT, build, ramp
 from torch.nn import functional as F
 
-from darknet_py import kernels
+from darknet_py import kernels, lower
 from darknet_py.activations import ACTIVATIONS
+from darknet_py.kernels import compiler
 from darknet_py.kernels.call import DENSE, DEPTHWISE, PICTURE, WINDOWS, WINOGRAD
-from darknet_py.lower import prepare
+from darknet_py.lower import prepare, program
 from darknet_py.lower.program import Program, _pack
-from darknet_py.operations import Place, Slot, native_convolution
+from darknet_py.operations import Place, Slot, native, native_convolution
 from darknet_py.operations.activation import NUMBERS
 from darknet_py.operations.addition import Addition
 from darknet_py.operations.native import find_library, find_pitch
@@ -502,14 +503,54 @@ def test_a_library_that_computes_wrongly_is_refused(tmp_path):
     assert list((tmp_path / "cache").iterdir()) == [failed] and not (ROOT / "called").exists()
 
 
-def test_a_network_runs_without_them(monkeypatch):
-    monkeypatch.setattr(kernels, "library", lambda: None)
-    find_library.cache_clear()
-    try:
-        network, lowered = run_many()
-        assert lowered._programs is None
-        x = ramp(2, 3, 12, 10)
+def swap_library(monkeypatch, found):
+    """Have `found` used in place of this processor's kernels, until the test ends."""
+    monkeypatch.setattr(kernels, "library", lambda: found)
+    monkeypatch.setattr(native, "find_library", native.find_library.__wrapped__)
+    for module in (lower, program, native_convolution):
+        monkeypatch.setattr(module, "find_library", native.find_library)
+
+
+@needs
+def test_a_wheel_brings_libraries_for_several_processors(tmp_path, monkeypatch):
+    flags, needed = compiler.LEVELS["avx2"]
+    if not (compiler.has_levels() and needed <= set(kernels.find_features().split())):
+        pytest.skip("this processor has no AVX2")
+    if not compiler.find_compiler():
+        pytest.skip("no C++ compiler")
+    monkeypatch.setattr(kernels, "BUILT", tmp_path)
+    assert kernels._load_built() is None
+    compiler.compile_library(compiler.find_compiler(), flags, tmp_path / "avx2.so", check=False)
+    found = kernels._load_built()
+    assert found._name == str(tmp_path / "avx2.so") and kernels.library.__wrapped__() is not None
+
+    swap_library(monkeypatch, found)
+    assert not found.has_half()
+    expansion = CONV.format(10, 3, 1, "leaky") + CONV.format(98, 1, 1, "swish")
+    expansion += CONV.format(98, 5, 1, "swish") + "groups=98\n" + CONV.format(30, 3, 2, "leaky")
+    for body in (MANY, expansion + CONV.format(37, 3, 1, "mish") + "[avgpool]\n[softmax]\n"):
+        network, x = build(body, (3, 62, 90), "alexeyab"), ramp(2, 3, 62, 90)
         with torch.no_grad():
-            assert_near(lowered(x)[0], network(x)[-1].double(), 1e-4)
-    finally:
-        find_library.cache_clear()
+            expected = network(x)[-1]
+        lowered = prepare(network)
+        assert len(lowered._programs) == 1
+        assert_near(lowered(x)[0], expected.double(), 1e-4)
+
+    monkeypatch.setattr(kernels, "find_features", lambda: "flags: sse4_2 avx fma")
+    assert kernels._load_built() is None
+    monkeypatch.undo()
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "avx2.so").write_text("torn")
+    monkeypatch.setattr(kernels, "BUILT", other)
+    monkeypatch.setattr(kernels, "find_features", lambda: " ".join(needed))
+    assert kernels._load_built() is None
+
+
+def test_a_network_runs_without_them(monkeypatch):
+    swap_library(monkeypatch, None)
+    network, lowered = run_many()
+    assert lowered._programs is None
+    x = ramp(2, 3, 12, 10)
+    with torch.no_grad():
+        assert_near(lowered(x)[0], network(x)[-1].double(), 1e-4)
