@@ -45,7 +45,7 @@ def memory(cfg: str, weights: str, picture: str) -> dict[str, float]:
 
     onednn.can_fuse(torch.float32)  # the library's own code is not counted
     torch.nn.functional.conv2d(torch.zeros(1, 3, 8, 8), torch.zeros(4, 3, 3, 3))
-    before = _resident()
+    before, code = _resident(), _resident("RssFile")
     network = Network.from_cfg(cfg, initialize=False)
     file = load_again(network, weights)
     sizes = {
@@ -55,8 +55,9 @@ def memory(cfg: str, weights: str, picture: str) -> dict[str, float]:
     wanted = [head.index for head in network.heads] or None
     x = np.load(picture)
     for _ in range(3):
-        run_batch(network, x, wanted, False, file)
-    return {"before": before, "peak": _resident("VmHWM"), **sizes}
+        run_batch(network, x, wanted, False, file, ordered=False)  # as Detector does
+    peak, code = _resident("VmHWM"), _resident("RssFile") - code
+    return {"before": before, "peak": peak, "code": code, **sizes}
 
 
 def _resident(name: str = "VmRSS") -> int:

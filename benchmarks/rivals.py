@@ -47,7 +47,7 @@ class Rival:
 
 RIVALS = (
     Rival("ours", "ours", mine=True),
-    Rival("ours, no compiler", "bare", mine=True),
+    Rival("ours, no kernels", "bare", mine=True),
     Rival("ours -compile", "compiled", mine=True, batches=(1,)),
     Rival("ours -backend auto", "auto", mine=True),
     Rival("C (Debian)", "c", batches=(1,), slow=True),
@@ -57,7 +57,7 @@ RIVALS = (
     Rival("OpenVINO", "openvino"),
     Rival("torch eager", "eager"),
     Rival("ours bf16", "ours", "bf16", mine=True),
-    Rival("ours bf16, no compiler", "bare", "bf16", mine=True),
+    Rival("ours bf16, no kernels", "bare", "bf16", mine=True),
     Rival("ours bf16 -compile", "compiled", "bf16", mine=True, batches=(1,)),
     Rival("ours bf16 -backend auto", "auto", "bf16", mine=True, batches=(1,)),
     Rival("OpenVINO bf16", "openvino", "bf16"),

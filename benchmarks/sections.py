@@ -119,6 +119,7 @@ def memory(quick: bool, folder: Path) -> Rows:
                 "weights, MB": found["weights"] / 1e6,
                 "live outputs, MB": found["live"] / 1e6,
                 "peak, MB": taken / 1e6,
+                "of which code, MB": found["code"] / 1e6,
                 "bound, MB": bound / 1e6,
                 "peak / bound": taken / bound,
             }

@@ -56,6 +56,12 @@ def return_memory() -> None:
         _set(1 << 18, 1 << 18)
 
 
+def trim_memory() -> None:
+    """Give back what is free between tensors, too, on glibc."""
+    if _mallopt() is not None:
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def reuse_memory(batch: int = 1) -> None:
     """Let freed memory stay, unless `keep_memory` was called: of one picture all but large tensors.
 

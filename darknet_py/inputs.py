@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from darknet_py.allocator import return_memory, reuse_memory
+from darknet_py.allocator import return_memory, reuse_memory, trim_memory
 from darknet_py.errors import DarknetError
 from darknet_py.layers.convolutional import Convolutional
 from darknet_py.lower import Lowered, prepare
@@ -110,6 +110,7 @@ def _consume(
     try:
         file.give_back(network)
         found = _prepared[network] = _prepare(network, wanted, half, consume=True)
+        trim_memory()
         return found.lowered(x, ordered=ordered)
     finally:
         reuse_memory(len(x))
