@@ -416,6 +416,22 @@ def test_sums_with_maps_of_other_sizes(filters, stride, dialect):
 
 
 @needs
+@pytest.mark.parametrize("together", [1, 2, 3, 4, 6, 9])
+def test_pictures_that_do_not_run_together_give_the_same(together):
+    _, lowered = run_many(wanted=[3, -1])
+    x = ramp(6, 3, 12, 10)
+    expected = [y.clone() for y in lowered(x)]
+    live = lowered._programs[0].plan(1)[1]
+    assert lowered._together == round(lower.TOGETHER / live)
+    lowered._together = together
+    for ordered in (True, False):
+        for found, wanted in zip(lowered(x, ordered=ordered), expected, strict=True):
+            assert torch.equal(found, wanted)
+    batches = {batch for batch, _ in lowered._rooms}
+    assert batches == {max(n for n in (1, 2, 3, 6) if n <= together)}
+
+
+@needs
 def test_results_stay_as_they_are():
     _, lowered = run_many()
     x = ramp(1, 3, 12, 10)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -28,6 +29,11 @@ WORTH = 2.0
 """Seconds that a batch size's runs have taken before its segments are compiled: that costs about
 half a second, and saves a sixth to a half of what comes after."""
 
+TOGETHER = 25 << 20
+"""Bytes of maps that are alive at once up to which pictures run together: more leave the cache. Of
+a larger picture it holds too little anyway; all run together then, and share the weights.
+"""
+
 
 class Lowered:
     """A network for inference only; `prepare` makes it.
@@ -51,6 +57,7 @@ class Lowered:
         self._reads_planes = self._programs is not None and all(
             isinstance(reader, NativeConvolution) and reader.reads_planes for reader in readers
         )
+        self._together = self._find_together()
         self._rooms: defaultdict[tuple[int, int], list[Room]] = defaultdict(list)
         self._run: Runner = self.run
         if place.device.type == "cuda" and not self._remembers():
@@ -86,6 +93,10 @@ class Lowered:
 
     def run(self, x: Tensor) -> list[Tensor]:
         """The same for an input as `Place.to` gives it; outputs of any layout and precision."""
+        some = max(n for n in range(1, min(self._together, len(x)) + 1) if len(x) % n == 0)
+        if some < len(x):
+            parts = [self.run(x[i : i + some]) for i in range(0, len(x), some)]
+            return [torch.cat(several) for several in zip(*parts, strict=True)]
         key = _key(x)
         outputs, buffers = {-1: x}, dict[int, Tensor]()
         del x  # it is freed behind its last reader
@@ -98,6 +109,14 @@ class Lowered:
                 for single in step.steps if isinstance(step, Segment) else (step,):
                     self._execute(single, outputs, buffers)
         return [outputs[i] for i in self.wanted]
+
+    def _find_together(self) -> int:
+        """How many pictures of a batch run together."""
+        if self._programs is None or self._remembers():
+            return sys.maxsize
+        programs = [step for step in self._programs if isinstance(step, Program)]
+        live = max((program.plan(1)[1] for program in programs), default=0)
+        return round(TOGETHER / live) if 0 < live < TOGETHER else sys.maxsize
 
     def _run_programs(
         self,
