@@ -250,6 +250,24 @@ def test_auto_measures_once_and_takes_the_fastest(files, monkeypatch):
     assert json.loads(kept.read_text())["backend"] == "onnxruntime"
 
 
+@needs_onnxruntime
+def test_auto_takes_torch_unless_another_is_faster_by_more_than_a_measurement_is_off(
+    files, monkeypatch
+):
+    from darknet_py.backends import open_scorer
+
+    for other, best in ((0.097, "torch"), (0.09, "onnxruntime")):
+        times = {"torch": 0.1, "onnxruntime": other, "openvino": 0.2}
+        monkeypatch.setattr(
+            choice, "measure", lambda opened, times=times: {name: times[name] for name in opened}
+        )
+        lines = []
+        open_scorer(Source("score.cfg", "score.weights"), "auto", say=lines.append)
+        assert lines[-1].startswith(f"Fastest: {best} (")
+        for kept in (files / "cache/choices").iterdir():
+            kept.unlink()
+
+
 def test_measuring_leaves_out_what_fails():
     class Runs:
         from darknet_py.shape import Shape

@@ -93,8 +93,8 @@ class Lowered:
 
     def run(self, x: Tensor) -> list[Tensor]:
         """The same for an input as `Place.to` gives it; outputs of any layout and precision."""
-        some = max(n for n in range(1, min(self._together, len(x)) + 1) if len(x) % n == 0)
-        if some < len(x):
+        if len(x) > self._together:
+            some = max(n for n in range(1, self._together + 1) if len(x) % n == 0)
             parts = [self.run(x[i : i + some]) for i in range(0, len(x), some)]
             return [torch.cat(several) for several in zip(*parts, strict=True)]
         key = _key(x)
