@@ -104,11 +104,12 @@ WINDOWS_CASES = [  # channels, filters, size, stride, padding, height, width, ba
 
 @needs
 @pytest.mark.parametrize("dtype", [torch.float32, short])
+@pytest.mark.parametrize("beside", [0, 9, 10])  # an odd pitch does not fit pairs
 @pytest.mark.parametrize("case", WINDOWS_CASES)
-def test_windows_are_read_where_they_are(case, dtype):
+def test_windows_are_read_where_they_are(case, beside, dtype):
     channels, filters, size, stride, padding, height, width, batch, name = case
-    whole = random_map(batch, channels + 9, height, width, dtype=dtype)
-    x = whole[:, 2 : channels + 2]
+    whole = random_map(batch, channels + beside, height, width, dtype=dtype)
+    x = whole[:, beside // 4 : beside // 4 + channels]
     weights = random_map(filters, channels, size, size, seed=1) / (channels * size**2) ** 0.5
     geometry = ([padding] * 2, [stride] * 2, [1, 1], 1)
     operation = make(weights, geometry, WINDOWS, dtype, ACTIVATIONS[name])
@@ -422,8 +423,8 @@ def test_pictures_that_do_not_run_together_give_the_same(together):
     x = ramp(6, 3, 12, 10)
     expected = [y.clone() for y in lowered(x)]
     live = lowered._programs[0].plan(1)[1]
-    assert lowered._together == round(lower.TOGETHER / live)
-    lowered._together = together
+    assert lowered.together == round(lower.TOGETHER / live)
+    lowered.together = together
     for ordered in (True, False):
         for found, wanted in zip(lowered(x, ordered=ordered), expected, strict=True):
             assert torch.equal(found, wanted)

@@ -7,6 +7,7 @@ import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -57,7 +58,6 @@ class Lowered:
         self._reads_planes = self._programs is not None and all(
             isinstance(reader, NativeConvolution) and reader.reads_planes for reader in readers
         )
-        self._together = self._find_together()
         self._rooms: defaultdict[tuple[int, int], list[Room]] = defaultdict(list)
         self._run: Runner = self.run
         if place.device.type == "cuda" and not self._remembers():
@@ -93,8 +93,8 @@ class Lowered:
 
     def run(self, x: Tensor) -> list[Tensor]:
         """The same for an input as `Place.to` gives it; outputs of any layout and precision."""
-        if len(x) > self._together:
-            some = max(n for n in range(1, self._together + 1) if len(x) % n == 0)
+        if len(x) > 1 and len(x) > self.together:
+            some = max(n for n in range(1, self.together + 1) if len(x) % n == 0)
             parts = [self.run(x[i : i + some]) for i in range(0, len(x), some)]
             return [torch.cat(several) for several in zip(*parts, strict=True)]
         key = _key(x)
@@ -110,8 +110,9 @@ class Lowered:
                     self._execute(single, outputs, buffers)
         return [outputs[i] for i in self.wanted]
 
-    def _find_together(self) -> int:
-        """How many pictures of a batch run together."""
+    @cached_property
+    def together(self) -> int:
+        """How many pictures of a batch run together, at most."""
         if self._programs is None or self._remembers():
             return sys.maxsize
         programs = [step for step in self._programs if isinstance(step, Program)]

@@ -32,7 +32,7 @@ class Concatenation(Operation):
 
 
 class Slice(Operation):
-    """Some channels of the input, where they lie."""
+    """Channels `start` to before `end` of `(batch, c, h, w)` or `(batch, c)`, where they lie."""
 
     traceable = True
 

@@ -11,9 +11,13 @@ from darknet_py.shape import Shape
 
 
 class Shares(Plain):
-    """One softmax of all values: the layer itself, and a kernel for maps of a single pixel."""
+    """One softmax of all values: the layer itself, and a kernel for maps of a single pixel.
+
+    Input `(batch, n)` or `(batch, n, 1, 1)`, output `(batch, n)`, float32. C: blas.c:softmax.
+    """
 
     def __init__(self, layer: nn.Module, place: Place, temperature: float) -> None:
+        """Take the layer, and what divides the values first."""
         super().__init__(layer, place)
         self._temperature = torch.tensor([temperature])
 
