@@ -25,6 +25,9 @@ INPUT_ARRAY = 1 << 20
 TOLERANCE = 1e-3
 """Largest difference from C, in standard deviations of the layer's output."""
 PROBABILITY_TOLERANCE = 1e-4
+SEGMENTS = 100_000_000
+"""Bytes of weights up to which PyTorch's kernels run in compiled segments; else one by one:
+compiling takes longer than all the rest."""
 NOT_COMPARED = ("cost", "contrastive")  # they compute nothing without a truth
 FOLDERS = ("pjreddie", "pjreddie/extra", "alexeyab", "alexeyab/extra")
 
@@ -143,11 +146,12 @@ def replay_prepared(golden: Golden, network: Network) -> Replay:
         Mismatch: naming the first layer that differs.
     """
     worst = compare(golden, prepare(network, every_layer=True)(golden.input()), "")
-    for native in (None, False):  # by our own kernels, and by PyTorch's in compiled segments
+    for native in (None, False):  # by our own kernels, and by PyTorch's
         used = prepare(network, native=native)
         if native is None and used._programs is None:
             continue  # there are none, or they are not used: both are the same
-        used.worth, used.patience = 0.0, 1
+        if native is None or golden.size <= SEGMENTS:
+            used.worth, used.patience = 0.0, 1
         used.reset_state()
         named = dict(zip(used.wanted, used(golden.input()), strict=True))
         worst = max(worst, compare(golden, named, ""), key=lambda found: found.worst)
