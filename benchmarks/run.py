@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import itertools
 import json
 import os
 import sys
@@ -68,12 +69,12 @@ def run_rows(args: argparse.Namespace, results: Results) -> None:
     chosen = [rival for rival in rivals.RIVALS if _wanted(rival.name, args.rivals)]
     processes = {rival.name: rivals.Process(rival) for rival in chosen}
     budget = Budget(args.seconds, 3 if args.quick else 15, 120 if args.quick else 600)
+    kinds = [(batch, threads) for batch in args.batches for threads in args.threads]
+    rows = [row for row in networks.ROWS if row.name in args.rows]
     try:
-        for row in networks.ROWS:
-            if row.name in args.rows:
-                for batch in args.batches:
-                    for threads in args.threads:
-                        _cell(args, results, row, batch, threads, chosen, processes, budget)
+        for (batch, threads), number in itertools.product(kinds, range(args.passes)):
+            for row in rows:
+                _cell(args, results, row, batch, threads, chosen, processes, budget, number)
     finally:
         for process in processes.values():
             process.stop()
@@ -88,12 +89,15 @@ def _cell(
     chosen: Sequence[rivals.Rival],
     processes: dict[str, rivals.Process],
     budget: Budget,
+    number: int,
 ) -> None:
+    """Measure a cell; of several passes that one counts in which the rivals were fastest."""
     key = f"{row.name} batch {batch} threads {threads}"
-    if args.resume and key in results.data["cells"]:
+    held = results.data["cells"].get(key)
+    if held and args.resume and number < held.get("passes", 1):
         return
     start = time.perf_counter()
-    here = [rival for rival in chosen if batch in rival.batches]
+    here = [rival for rival in chosen if batch in rival.batches and not (number and rival.slow)]
     try:
         needs_onnx = any(rival.needs_onnx for rival in here)
         job = networks.make_files(row, rivals.WORK / "networks", onnx=needs_onnx)
@@ -102,6 +106,13 @@ def _cell(
         job = {}
     else:
         measured = measure(processes, here, job | {"batch": batch, "threads": threads}, budget)
+    print(f"{key} ({time.perf_counter() - start:.0f} s): {report.brief(measured)}", flush=True)
+    if held and number:
+        if report.rivals_time(held["rivals"]) < report.rivals_time(measured):
+            held["passes"] = number + 1
+            results.save()
+            return
+        measured = held["rivals"] | measured  # C's are of the first pass
     results.data["cells"][key] = {
         "network": row.name,
         "batch": batch,
@@ -109,9 +120,9 @@ def _cell(
         "shape": job.get("shape"),
         "operations": job.get("operations"),
         "rivals": measured,
+        "passes": number + 1,
     }
     results.save()
-    print(f"{key} ({time.perf_counter() - start:.0f} s): {report.brief(measured)}", flush=True)
 
 
 def run_sections(args: argparse.Namespace, results: Results) -> None:
@@ -142,6 +153,7 @@ def _read(words: Sequence[str] | None) -> argparse.Namespace:
     add("--rivals", nargs="+", metavar="NAME", help="these columns")
     add("--batches", nargs="+", type=int, help="(default: 1 8; with --quick 1)")
     add("--threads", nargs="+", type=int, help="(default: all CPUs, and 1)")
+    add("--passes", type=int, help="over all rows (default: 3; with --quick 1)")
     add("--seconds", type=float, help="to measure a cell for (default: 8; with --quick 1)")
     add("--out", default=str(HERE), help="the folder to write to (default: benchmarks)")
     add("--no-install", action="store_true", help="take the rivals that are there")
@@ -161,6 +173,7 @@ def _read(words: Sequence[str] | None) -> argparse.Namespace:
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     args.threads = args.threads or ([min(cpus or 1, 2)] if args.quick else [min(cpus or 1, 2), 1])
     args.batches = args.batches or ([1] if args.quick else [1, 8])
+    args.passes = args.passes or (1 if args.quick else 3)
     args.seconds = args.seconds or (1.0 if args.quick else 8.0)
     return args
 

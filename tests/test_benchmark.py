@@ -1,6 +1,7 @@
 """The benchmark's harness works; what it measures is not asserted."""
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -26,13 +27,15 @@ def modules(monkeypatch):
 
 def test_quick_run_with_two_rivals(tmp_path):
     run = [sys.executable, BENCHMARKS / "run.py", "--quick", "--only", "tiny", "--rivals", "ours",
-           "torch eager", "--threads", "1", "--no-install", "--out", tmp_path]  # fmt: skip
+           "torch eager", "--threads", "1", "--passes", "2", "--no-install",
+           "--out", tmp_path]  # fmt: skip
     environment = os.environ | {"DARKNET_PY_BENCH": str(tmp_path / "work")}
     done = subprocess.run(run, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     data = json.loads((tmp_path / "results.json").read_text())
     (cell,) = data["cells"].values()
     assert set(cell["rivals"]) == {"ours", "torch eager"}
+    assert cell["passes"] == 2
     for one in cell["rivals"].values():
         assert 0 < one["min"] <= one["low"] <= one["median"] <= one["high"]
         assert one["difference"] < 1e-3
@@ -64,6 +67,15 @@ def test_calibrated_weights_are_the_same_each_time_and_keep_signals_alive(module
             spreads = [output.std().item() for output in network(picture)[:-1]]
         assert 0.05 < min(spreads) < max(spreads) < 20
     assert torch.equal(*found)
+
+
+def test_how_slow_the_machine_was_is_told_by_the_rivals_alone(modules):
+    slow = modules["report"].rivals_time
+    quiet = {"ours": {"median": 9.0}, "onnxruntime": {"median": 2.0}, "OpenVINO": {"median": 3.0}}
+    assert slow(quiet) == pytest.approx(math.log(6.0) / 2)
+    assert slow(quiet | {"ours": {"median": 1.0}, "C (Debian)": {"median": 1.0}}) == slow(quiet)
+    assert slow(quiet | {"OpenVINO": {"cannot": "so"}}) == pytest.approx(math.log(2.0))
+    assert slow({"ours": {"median": 1.0}}) == math.inf
 
 
 def test_a_rival_that_cannot_run_says_why(modules):
