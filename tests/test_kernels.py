@@ -259,6 +259,35 @@ def test_expansions_run_in_bands(size, stride, name, threads, dtype):
 
 @needs
 @pytest.mark.parametrize("dtype", [torch.float32, short])
+@pytest.mark.parametrize("channels, threads", [(98, 3), (37, 1), (16, 2)])
+def test_means_and_factors_of_channels_join_the_convolutions_beside_them(channels, threads, dtype):
+    """As in EfficientNet; of several pictures, whose factors differ, nothing is joined."""
+    body = CONV.format(10, 3, 1, "leaky") + CONV.format(channels, 1, 1, "swish")
+    body += CONV.format(channels, 3, 1, "swish") + f"groups={channels}\n[avgpool]\n"
+    body += CONV.format(channels, 1, 1, "logistic") + "[scale_channels]\nfrom=-3\n"
+    body += CONV.format(10, 1, 1, "linear") + "[shortcut]\nfrom=0\nactivation=linear\n"
+    network = build(body, (3, 62, 90), "alexeyab")
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads)
+        for wanted in ([-1], [3, -1], [5, -1], [2, -1]):
+            lowered = prepare(network, dtype=dtype, wanted=wanted)
+            (program,) = lowered._programs
+            joined = [told.call.joined for told in program._told]
+            assert joined == [0, 1, 1, 0, 0, 5 not in wanted, 0]
+            for batch in (1, 2):
+                x = ramp(batch, 3, 62, 90)
+                with torch.no_grad():
+                    expected = network(x)
+                for found, index in zip(lowered(x), wanted, strict=True):
+                    off = 1e-4 if dtype == torch.float32 else 0.2  # 0.1 without kernels
+                    assert_near(found, expected[index].double(), off)
+    finally:
+        torch.set_num_threads(before)
+
+
+@needs
+@pytest.mark.parametrize("dtype", [torch.float32, short])
 def test_parts_are_read_where_they_are(dtype):
     body = CONV.format(20, 3, 1, "leaky") + "[route]\nlayers=-1\ngroups=2\ngroup_id=1\n"
     body += "[route]\nlayers=-1\ngroups=5\ngroup_id=3\n" + CONV.format(2, 1, 1, "linear")

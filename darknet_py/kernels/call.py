@@ -25,6 +25,7 @@ class Call(ctypes.Structure):
         *((name, c_int) for name in ("filters", "out_height", "out_width", "size")),
         *((name, c_int) for name in ("stride_y", "stride_x", "padding", "dilation")),
         *((name, c_int) for name in ("first", "last", "threads", "joined")),
+        ("factors", c_void_p),
     )
 
 

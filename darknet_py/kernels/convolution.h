@@ -21,7 +21,8 @@ struct Call {
   int size, stride_y, stride_x, padding, dilation;
   int first, last;  // activations before and after the sum
   int threads;
-  int joined;  // nobody but the next call, of a depthwise convolution, reads what this one writes
+  int joined;  // the next call may run with this one, if that suits: kernels.cpp
+  const void* factors;  // of a 1 x 1 convolution's input channels; null: 1
 };
 
 // The output's columns from `first` to before `end`: those whose windows are inside, across.

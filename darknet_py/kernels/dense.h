@@ -6,6 +6,7 @@ namespace dense {
 
 constexpr int DEPTH = 512;  // numbers of a window that are multiplied at once: they stay in the cache
 constexpr int PIXELS = 4 * ROWS;
+constexpr long FEW = 4;  // pixels for each filter from which on it is less work to scale the weights than the map
 constexpr long LARGE = 1 << 18;  // weights that had better be read for many pixels at once
 
 // The windows' values are taken in parts: some taps with all channels, or a part of one's channels.
@@ -116,6 +117,30 @@ static void gather(const Call& c, const Part& part, long pixel, int count, long 
   }
 }
 
+// Whether a 1 x 1 convolution may take a map's factors, one for each channel, into its weights.
+static bool takes_factors(const Call& product, const Call& c) {
+  return product.batch == 1 && (long)c.out_height * c.out_width >= FEW * c.filters;
+}
+
+// The weights of a 1 x 1 convolution times its factors.
+template <class Number>
+static void scale(const Call& c, Number* to) {
+  constexpr int count = Unit<Number>::count;
+  auto from = (const Number*)c.weights;
+  long whole = length<Number>(c);
+  for (int k = 0; k < panels(c); k++) {
+    int row = room(columns(c, k)) * count;
+    for (long i = 0; i < whole; i += count) {
+      Vector factors;
+      for (int j = 0; j < WIDTH; j++) {
+        long channel = i + j % count;
+        factors[j] = channel < c.channels ? load((const Number*)c.factors + channel, Lanes(1))[0] : 0;
+      }
+      for (int j = 0; j < row; j += WIDTH, from += WIDTH, to += WIDTH) store(to, load(from) * factors);
+    }
+  }
+}
+
 template <class Number>
 static void convolve(const Call& c) {
   constexpr int count = Unit<Number>::count;
@@ -134,10 +159,18 @@ static void convolve(const Call& c) {
                 (c.x_pitch * sizeof(Number) % 2048 || c.filters <= 2 * PANEL);
   bool direct_write = can_write(c);
   {
-    scratch.reserve(most * pitch * 4 + most * PANEL * wide * 4 + most * sizeof(long) + 192);
+    long scaled = c.factors ? padded(c) * length<Number>(c) : 0;
+    scratch.reserve(most * pitch * 4 + most * PANEL * wide * 4 + most * sizeof(long) + 256 +
+                    scaled * sizeof(Number));
     auto places = scratch.take<long>(most);
     auto values = scratch.take<Number>(most * pitch * count);
     auto sums = scratch.take<float>(most * PANEL * wide);
+    auto weights = (const Number*)c.weights;
+    if (c.factors) {
+      auto to = scratch.take<Number>(scaled);
+      scale(c, to);
+      weights = to;
+    }
     long held = -1;
 #pragma omp for schedule(static)
     for (long job = 0; job < blocks * groups; job++) {
@@ -154,7 +187,7 @@ static void convolve(const Call& c) {
         held = block;
         for (int k = from; k < to; k++) {
           int width = columns(c, k), taken = room(width);
-          auto panel = (const Number*)c.weights + k * whole + offset * taken;
+          auto panel = weights + k * whole + offset * taken;
           float* sum = sums + (long)(k - from) * rows * PANEL;
           auto a = direct ? (const Number*)c.x + start * c.x_pitch + part.channel : values;
           Ahead ahead = {panel + whole, depth * count * taken * (long)sizeof(Number)};

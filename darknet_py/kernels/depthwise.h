@@ -1,6 +1,8 @@
 // Convolutions of each channel by itself: as many groups as channels and filters.
 #pragma once
-#include "convolution.h"
+#include <optional>
+
+#include "means.h"
 
 namespace depthwise {
 
@@ -137,9 +139,9 @@ static void (*find_kernel(const Call& c))(const Call&, long, Columns) {
   return nullptr;
 }
 
-// Rows of the output, of all pictures, `end` not among them.
+// Rows of the output, of all pictures, `end` not among them; perhaps they are added up.
 template <class Number>
-static void convolve_rows(const Call& c, long begin, long end) {
+static void convolve_rows(const Call& c, long begin, long end, const means::Sums* sums) {
   bool bent = has_pieces(c.first) && !c.other;
   auto kernel = bent ? find_kernel<Number, true>(c) : find_kernel<Number, false>(c);
   Columns inside = find_inside(c);
@@ -148,15 +150,23 @@ static void convolve_rows(const Call& c, long begin, long end) {
     for (int x = 0; x < inside.first; x++) compute_one<Number>(c, row, x);
     if (kernel) kernel(c, row, inside);
     for (int x = inside.end; x < c.out_width; x++) compute_one<Number>(c, row, x);
+    if (sums) sums->add_row<Number>(row);
   }
 }
 
+// With a mean behind it, of a single picture, if there is one; `all` has a place for each thread then.
 template <class Number>
-static void convolve(const Call& c) {
+static void convolve(const Call& c, const Call* mean = nullptr, const float** all = nullptr) {
   long rows = (long)c.batch * c.out_height;
+  std::optional<means::Sums> sums;
+  if (mean) {
+    scratch.reserve(means::Sums::room(*mean) * sizeof(float));
+    sums.emplace(*mean, all);
+  }
 #pragma omp for schedule(static)
   for (int part = 0; part < c.threads; part++)
-    convolve_rows<Number>(c, rows * part / c.threads, rows * (part + 1) / c.threads);
+    convolve_rows<Number>(c, rows * part / c.threads, rows * (part + 1) / c.threads,
+                          mean ? &*sums : nullptr);
 }
 
 }  // namespace depthwise

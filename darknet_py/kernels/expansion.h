@@ -41,21 +41,25 @@ static void expand(const Call& c, long begin, long end, float* sums, long* place
   }
 }
 
+// With a mean behind them, of a single picture, if there is one; `all` has a place for each thread then.
 template <class Number>
-static void convolve(Call first, Call second) {
-  long line = (long)second.width * first.filters, all = (long)second.batch * second.out_height;
+static void convolve(Call first, Call second, const Call* mean, const float** all) {
+  long line = (long)second.width * first.filters, lines = (long)second.batch * second.out_height;
   long most = (BAND / (line * (long)sizeof(Number)) - second.size) / second.stride_y + 1;
   most = std::max(most, 1L);  // rows of results in a band
   long rows = (most - 1) * second.stride_y + second.size;
-  scratch.reserve(rows * line * sizeof(Number) + dense::PIXELS * (PANEL * 4 + sizeof(long)) + 192);
+  scratch.reserve(rows * line * sizeof(Number) + dense::PIXELS * (PANEL * 4 + sizeof(long)) + 256 +
+                  (mean ? means::Sums::room(*mean) * sizeof(float) : 0));
   auto places = scratch.take<long>(dense::PIXELS);
   auto sums = scratch.take<float>(dense::PIXELS * PANEL);
   auto band = scratch.take<Number>(rows * line);
+  std::optional<means::Sums> added;
+  if (mean) added.emplace(*mean, all);
   first.y_pitch = second.x_pitch = first.filters;
 #pragma omp for schedule(static)
   for (int part = 0; part < first.threads; part++) {
     long held = -1, next = -1;  // rows of the map that the band holds: from, and to before
-    for (long row = all * part / first.threads, end = all * (part + 1) / first.threads; row < end;) {
+    for (long row = lines * part / first.threads, end = lines * (part + 1) / first.threads; row < end;) {
       long image = row / second.out_height, y = row % second.out_height;
       long count = std::min({most, end - row, second.out_height - y});
       long top = y * second.stride_y - second.padding;
@@ -69,7 +73,7 @@ static void convolve(Call first, Call second) {
       first.y = band - held * line, second.x = band - held * line;
       expand<Number>(first, next * second.width, to * second.width, sums, places);
       next = std::max(next, to);
-      depthwise::convolve_rows<Number>(second, row, row + count);
+      depthwise::convolve_rows<Number>(second, row, row + count, mean ? &*added : nullptr);
       row += count;
     }
   }

@@ -1,4 +1,6 @@
 // What Python calls (operations/native.py). Compiled as a whole by kernels/__init__.py.
+#include <vector>
+
 #include "check.h"
 #include "dense.h"
 #include "depthwise.h"
@@ -18,16 +20,38 @@ static void run_one(const Call& c) {
   maps::run<Number>(c);
 }
 
+// Run the first calls; how many. Some run together:
+// - a 1 x 1 convolution and the depthwise one behind it, in bands,
+// - a depthwise convolution and the mean of what it writes,
+// - a product with one factor for each channel, and the 1 x 1 convolution behind it.
+// `all` has a place for each thread's sums.
 template <class Number>
-static void run_all(const Call* calls, long count) {
-  for (const Call* c = calls; c < calls + count; c++) {
-    if (c + 1 < calls + count && expansion::suits<Number>(*c)) {
-      expansion::convolve<Number>(*c, c[1]);
-      c++;
-    } else {
-      run_one<Number>(*c);
-    }
+static int run_first(const Call* calls, long count, const float** all) {
+  auto joined = [&](int i) { return i + 1 < count && calls[i].joined; };
+  bool band = joined(0) && calls[1].kind == DEPTHWISE && expansion::suits<Number>(calls[0]);
+  const Call& c = calls[band];
+  if (c.kind == DEPTHWISE) {
+    auto mean = joined(band) && c.batch == 1 ? calls + band + 1 : nullptr;
+    if (band)
+      expansion::convolve<Number>(calls[0], c, mean, all);
+    else
+      depthwise::convolve<Number>(c, mean, all);
+    if (mean) means::finish<Number>(*mean, all);
+    return 1 + band + (mean != nullptr);
   }
+  if (c.kind == MULTIPLY && joined(0) && dense::takes_factors(c, calls[1])) {
+    Call scaled = calls[1];
+    scaled.x = c.x, scaled.x_pitch = c.x_pitch, scaled.factors = c.other;
+    dense::convolve<Number>(scaled);
+    return 2;
+  }
+  run_one<Number>(c);
+  return 1;
+}
+
+template <class Number>
+static void run_all(const Call* calls, long count, const float** all) {
+  for (long i = 0; i < count;) i += run_first<Number>(calls + i, count - i, all);
 }
 
 extern "C" {
@@ -53,12 +77,13 @@ int check_kernels() {
 // Run calls one after the other: all threads go through them together, and wait for each other
 // behind each loop.
 void run(const Call* calls, long count) {
+  std::vector<const float*> all(calls->threads);
 #pragma omp parallel num_threads(calls->threads)
   {
 #if defined(__AVX512BF16__)
-    if (calls->half) run_all<Bfloat16>(calls, count);
+    if (calls->half) run_all<Bfloat16>(calls, count, all.data());
 #endif
-    if (!calls->half) run_all<float>(calls, count);
+    if (!calls->half) run_all<float>(calls, count, all.data());
   }
 }
 

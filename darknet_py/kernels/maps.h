@@ -1,6 +1,6 @@
 // What is done with each channel by itself: pools, sums, copies.
 #pragma once
-#include "convolution.h"
+#include "means.h"
 
 namespace maps {
 
@@ -54,30 +54,6 @@ static void pool(const Call& c) {
       for (x = end; x < c.out_width; x++) find_largest<Number, 1>(c, image, y, x, channel);
     }
   }
-}
-
-template <class Number>
-static void average(const Call& c) {
-  constexpr int several = 4 * WIDTH;
-#pragma omp for collapse(2)
-  for (long image = 0; image < c.batch; image++)
-    for (int channel = 0; channel < c.channels; channel += several) {
-      Vector sums[4] = {};
-      int left = c.channels - channel, pixels = c.height * c.width;
-      auto from = pixel_of<Number>(c, image, 0, 0) + channel;
-      if (left >= several) {
-        for (int i = 0; i < pixels; i++, from += c.x_pitch)
-#pragma GCC unroll 4
-          for (int k = 0; k < 4; k++) sums[k] += load(from + k * WIDTH);
-      } else {
-        for (int i = 0; i < pixels; i++, from += c.x_pitch)
-#pragma GCC unroll 4
-          for (int k = 0; k < 4; k++) sums[k] += load(from + k * WIDTH, Lanes(left - k * WIDTH));
-      }
-      auto to = (Number*)c.y + image * c.y_pitch + channel;
-      for (int k = 0; k < 4; k++)
-        store(to + k * WIDTH, sums[k] / (float)pixels, Lanes(left - k * WIDTH));
-    }
 }
 
 // Pixel by pixel: `change(vector, other's vector)`. The other map may have fewer channels, 0 in what
@@ -170,7 +146,7 @@ static void run(const Call& c) {
     case MAXIMUM:
       return pool<Number>(c);
     case AVERAGE:
-      return average<Number>(c);
+      return means::average<Number>(c);
     case REPEAT:
       return repeat<Number>(c);
     case ADD:

@@ -11,7 +11,16 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from darknet_py.kernels.call import DENSE, DEPTHWISE, PICTURE, SOFTMAX, SQUASH, Call
+from darknet_py.kernels.call import (
+    AVERAGE,
+    DENSE,
+    DEPTHWISE,
+    MULTIPLY,
+    PICTURE,
+    SOFTMAX,
+    SQUASH,
+    Call,
+)
 from darknet_py.lower.plan import Part, Step
 from darknet_py.lower.segments import group_steps
 from darknet_py.operations import Place
@@ -211,14 +220,28 @@ def _resolve(steps: Sequence[Step], shapes: dict[int, Shape], results: set[int])
 
 
 def _join(told: Sequence[_Told], results: set[int]) -> None:
-    """Say which expanding convolutions only the depthwise one behind them reads."""
+    """Say which calls the next one may run with (kernels/kernels.cpp: run_first).
+
+    These are expanding convolutions that only the depthwise one behind them reads, depthwise ones
+    with a mean behind them, and products with a single pixel that only a 1 x 1 convolution reads.
+    """
     uses = Counter(i for one in told for i in (one.x, one.other, one.y))
     for one, after in itertools.pairwise(told):
-        call = one.call
-        plain = call.kind == DENSE and call.size == call.stride_x == call.stride_y == 1
-        alone = uses[one.y] == 2 and after.x == one.y and one.y not in results
-        if plain and alone and after.call.kind == DEPTHWISE and not call.padding:
-            call.joined = one.other is None
+        call, then = one.call, after.call
+        behind = after.x == one.y and not after.x_start and not one.start
+        alone = behind and uses[one.y] == 2 and one.y not in results
+        if call.kind == DENSE and then.kind == DEPTHWISE:
+            call.joined = alone and one.other is None and _is_plain(call)
+        elif call.kind == DEPTHWISE and then.kind == AVERAGE:
+            call.joined = behind and call.filters == then.channels
+        elif call.kind == MULTIPLY and then.kind == DENSE:
+            scales = call.size == 0 and call.first == 0 and call.filters == call.channels
+            call.joined = alone and scales and _is_plain(then)
+
+
+def _is_plain(call: Call) -> bool:
+    """Whether a convolution is of single pixels, each."""
+    return bool(call.size == call.stride_x == call.stride_y == 1 and not call.padding)
 
 
 def _point(
