@@ -104,24 +104,25 @@ def _least(seconds: Sequence[float]) -> float | str:
 
 
 def memory(quick: bool, folder: Path) -> Rows:
-    """What a process takes at its peak, loading and two runs of one picture, above `import torch`.
+    """What a network takes at its peak: loading, and three runs of one picture.
 
-    The bound is that of the project: the weights and 1.5 times the largest live set.
+    Beside that, what the first network of a process brings, whatever its size: code. The bound is
+    that of the project: the weights and 1.5 times the largest live set.
     """
     rows = []
     for name in ("yolov4-tiny",) if quick else ("yolov4@608", "yolov3@416", "yolov4-tiny", "tiny"):
         job = networks.make_files(_row(name), folder)
         found = _probe("memory", job["cfg"], job["weights"], job["picture"])
-        taken, bound = found["peak"] - found["before"], found["weights"] + 1.5 * found["live"]
+        taken, bound = found["peak"] - found["ready"], found["weights"] + 1.5 * found["live"]
         rows.append(
             {
                 "network": name,
                 "weights, MB": found["weights"] / 1e6,
                 "live outputs, MB": found["live"] / 1e6,
                 "peak, MB": taken / 1e6,
-                "of which code, MB": found["code"] / 1e6,
                 "bound, MB": bound / 1e6,
                 "peak / bound": taken / bound,
+                "any first network, MB": (found["ready"] - found["before"]) / 1e6,
             }
         )
     return rows
