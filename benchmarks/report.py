@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -28,16 +27,13 @@ def brief(measured: dict[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def rivals_time(measured: dict[str, Any]) -> float:
-    """How slow the machine was, by those that are not darknet-py: the mean of their logarithms.
-
-    Of medians, without those of which a run or two are all that is waited for.
-    """
-    steady = [r.name for r in RIVALS if not r.mine and not r.slow]
-    logs = [
-        math.log(measured[name]["median"]) for name in steady if "median" in measured.get(name, {})
-    ]
-    return statistics.mean(logs) if logs else math.inf
+def faster(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """Of two passes, for each rival, that with the smaller median; else that in which it ran."""
+    found = dict(before)
+    for name, cell in now.items():
+        if cell.get("median", math.inf) < before.get(name, {}).get("median", math.inf):
+            found[name] = cell
+    return found
 
 
 def text(data: dict[str, Any]) -> str:
@@ -46,11 +42,11 @@ def text(data: dict[str, Any]) -> str:
     parts.append(
         "Milliseconds for a batch: median, and in brackets the least and the quartiles. All "
         "rivals of a cell run in turns (A B A B ...) on the same files and picture, in processes "
-        "kept to the same CPUs. Every cell is measured several times, minutes apart; that pass "
-        "counts, for all columns, in which the rivals together were fastest: neighbours of a "
-        "virtual machine slow it down for minutes (C's figures: of the first). Batch norm is "
-        "folded everywhere but in C. **Bold**: the fastest of its precision. The ratio is that "
-        "of the fastest rival that is not darknet-py to the torch-only default: above 1 we are "
+        "kept to the same CPUs. Every cell is measured several times, minutes apart; of "
+        "each column that pass counts in which it was fastest: neighbours of a virtual machine "
+        "slow it down for minutes (C runs in the first pass only). Batch norm is folded "
+        "everywhere but in C. **Bold**: the fastest of its precision. The ratio is that of the "
+        "fastest rival that is not darknet-py to the torch-only default: above 1 we are "
         "ahead."
     )
     for threads in sorted({c["threads"] for c in data["cells"].values()}, reverse=True):

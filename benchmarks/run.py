@@ -91,7 +91,7 @@ def _cell(
     budget: Budget,
     number: int,
 ) -> None:
-    """Measure a cell; of several passes that one counts in which the rivals were fastest."""
+    """Measure a cell; of several passes for each rival that one counts in which it was fastest."""
     key = f"{row.name} batch {batch} threads {threads}"
     held = results.data["cells"].get(key)
     if held and args.resume and number < held.get("passes", 1):
@@ -108,11 +108,7 @@ def _cell(
         measured = measure(processes, here, job | {"batch": batch, "threads": threads}, budget)
     print(f"{key} ({time.perf_counter() - start:.0f} s): {report.brief(measured)}", flush=True)
     if held and number:
-        if report.rivals_time(held["rivals"]) < report.rivals_time(measured):
-            held["passes"] = number + 1
-            results.save()
-            return
-        measured = held["rivals"] | measured  # C's are of the first pass
+        measured = report.faster(held["rivals"], measured)
     results.data["cells"][key] = {
         "network": row.name,
         "batch": batch,
