@@ -1,12 +1,26 @@
 """The build of a wheel: kernels for several processors, where a C++ compiler is at hand."""
 
 import importlib.util
+import re
 import subprocess
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+NEWEST = {b"GLIBC": (2, 28), b"GLIBCXX": (3, 4, 24), b"CXXABI": (1, 3, 11)}
+"""What manylinux_2_28, of which PyTorch's wheels are, may need of a system. OpenMP's library is
+PyTorch's own, which is loaded before."""
+
+
+def find_tag(paths):
+    """The wheel's tag: with manylinux where it would run on all such systems."""
+    for path in paths:
+        for name, version in re.findall(rb"\0(GLIBC|GLIBCXX|CXXABI)_([\d.]+)", path.read_bytes()):
+            if tuple(map(int, version.split(b"."))) > NEWEST[name]:
+                return "py3-none-linux_x86_64"
+    return "py3-none-manylinux_2_28_x86_64"
 
 
 class Kernels(BuildHookInterface):
@@ -35,7 +49,7 @@ class Kernels(BuildHookInterface):
         included = {str(path): f"darknet_py/kernels/built/{path.name}" for path in paths}
         build_data["force_include"].update(included)
         build_data["pure_python"] = False
-        build_data["tag"] = "py3-none-linux_x86_64"
+        build_data["tag"] = find_tag(paths)
 
     def finalize(self, version, build_data, artifact_path):
         """Remove what was compiled: the wheel holds it."""

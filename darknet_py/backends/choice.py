@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 LONGEST = 3.0
 """Seconds that are measured, at most, beyond the first runs."""
-ROUNDS = 8
+ROUNDS = 24
 """Turns of each library then, at most."""
 TURN = 0.03
 """Seconds that the runs of a turn take together, at least."""
@@ -77,9 +77,9 @@ def choose(
 
 
 def measure(opened: Mapping[str, Found]) -> dict[str, float]:
-    """The median time of each for one picture, in seconds; they take turns.
+    """What each takes for one picture, in seconds; they take turns.
 
-    A turn begins with a rest and a run that does not count: threads of another library that still
+    It is the lower quartile: what else runs on the machine only adds. A turn begins with a rest and a run that does not count: threads of another library that still
     wait actively, and cold caches, would speak against whoever comes next. One that fails is left
     out.
 
@@ -111,7 +111,7 @@ def measure(opened: Mapping[str, Found]) -> dict[str, float]:
             times[name] += _turn(opened[name], x)
         if time.perf_counter() > end:
             break
-    return {name: float(np.median(found)) for name, found in times.items()}
+    return {name: float(np.quantile(found, 0.25)) for name, found in times.items()}
 
 
 def _turn(item: Finder | Scorer, inputs: np.ndarray) -> list[float]:
