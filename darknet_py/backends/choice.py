@@ -79,9 +79,9 @@ def choose(
 def measure(opened: Mapping[str, Found]) -> dict[str, float]:
     """What each takes for one picture, in seconds; they take turns.
 
-    It is the lower quartile: what else runs on the machine only adds. A turn begins with a rest and a run that does not count: threads of another library that still
-    wait actively, and cold caches, would speak against whoever comes next. One that fails is left
-    out.
+    It is the lower quartile: what else runs on the machine only adds. A turn begins with a rest and
+    a run that does not count: threads of another library that still wait actively, and cold caches,
+    would speak against whoever comes next. One that fails is left out.
 
     Raises:
         DarknetError: all fail.
