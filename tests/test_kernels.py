@@ -259,7 +259,7 @@ def test_expansions_run_in_bands(size, stride, name, threads, dtype):
 
 @needs
 @pytest.mark.parametrize("dtype", [torch.float32, short])
-@pytest.mark.parametrize("channels, threads", [(98, 3), (37, 1), (16, 2)])
+@pytest.mark.parametrize("channels, threads", [(98, 3), (37, 1), (16, 2), (601, 2)])
 def test_means_and_factors_of_channels_join_the_convolutions_beside_them(channels, threads, dtype):
     """As in EfficientNet; of several pictures, whose factors differ, nothing is joined."""
     body = CONV.format(10, 3, 1, "leaky") + CONV.format(channels, 1, 1, "swish")
@@ -280,7 +280,9 @@ def test_means_and_factors_of_channels_join_the_convolutions_beside_them(channel
                 with torch.no_grad():
                     expected = network(x)
                 for found, index in zip(lowered(x), wanted, strict=True):
-                    off = 1e-4 if dtype == torch.float32 else 0.2  # 0.1 without kernels
+                    # a product's few large values are off as far without kernels: 0.38 of 601
+                    short_off = 0.5 if index == 5 else 0.1
+                    off = 1e-4 if dtype == torch.float32 else short_off
                     assert_near(found, expected[index].double(), off)
     finally:
         torch.set_num_threads(before)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from darknet_py import activations
 from darknet_py.kernels.call import (
     AVERAGE,
     DENSE,
@@ -24,10 +25,12 @@ from darknet_py.kernels.call import (
 from darknet_py.lower.plan import Part, Step
 from darknet_py.lower.segments import group_steps
 from darknet_py.operations import Place
+from darknet_py.operations.activation import NUMBERS
 from darknet_py.operations.joining import Concatenation, Slice, copy_call
 from darknet_py.operations.native import find_library, lay_out, lay_out_picture, new_map
 from darknet_py.shape import Shape
 
+LINEAR = NUMBERS[activations.linear]
 OF_FLOATS = (SQUASH, SOFTMAX)
 """Kernels whose results are float32 whatever the type."""
 
@@ -235,7 +238,7 @@ def _join(told: Sequence[_Told], results: set[int]) -> None:
         elif call.kind == DEPTHWISE and then.kind == AVERAGE:
             call.joined = behind and call.filters == then.channels
         elif call.kind == MULTIPLY and then.kind == DENSE:
-            scales = call.size == 0 and call.first == 0 and call.filters == call.channels
+            scales = call.size == 0 and call.first == LINEAR and call.filters == call.channels
             call.joined = alone and scales and _is_plain(then)
 
 
