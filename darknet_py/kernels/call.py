@@ -10,8 +10,8 @@ DENSE, WINOGRAD, DEPTHWISE, PICTURE, WINDOWS = range(5)
 MAXIMUM, AVERAGE, REPEAT, ADD, MULTIPLY, COPY, SQUASH, SOFTMAX = range(5, 13)
 """The kinds of kernels."""
 
-PANEL = 32
-"""Biases lie in a multiple of this many; the panels of kernels/vector.h are of this, or less."""
+WIDEST = 32
+"""Biases, and other numbers of channels, come in a multiple of this many (kernels/vector.h)."""
 
 
 class Call(ctypes.Structure):

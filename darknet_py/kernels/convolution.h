@@ -15,7 +15,7 @@ struct Call {
   void* y;
   long x_pitch, other_pitch, y_pitch;
   const void *weights, *expanded;
-  const float* biases;  // of a multiple of PANEL
+  const float* biases;  // of a multiple of WIDEST
   int kind, half;       // half: maps are of 16 bits
   int batch, channels, height, width, filters, out_height, out_width;  // of sums: the other map's
   int size, stride_y, stride_x, padding, dilation;

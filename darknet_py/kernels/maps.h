@@ -96,11 +96,11 @@ static void repeat(const Call& c) {
 }
 
 // The logistic function of some channels, then a factor and a sum; the results are floats. The weights are
-// rows of a multiple of PANEL: which channels, the factors, and what is added.
+// rows of a multiple of WIDEST: which channels, the factors, and what is added.
 template <class Number>
 static void squash(const Call& c) {
-  auto chosen = (const float*)c.weights, scale = chosen + panels(c) * PANEL;
-  auto shift = scale + panels(c) * PANEL;
+  long row = (c.channels + WIDEST - 1) / WIDEST * WIDEST;
+  auto chosen = (const float*)c.weights, scale = chosen + row, shift = scale + row;
   long pixels = (long)c.batch * c.height * c.width;
 #pragma omp for schedule(static)
   for (long pixel = 0; pixel < pixels; pixel++)

@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <type_traits>
-#if defined(__AVX512F__)
+#if defined(__AVX2__)
 #include <immintrin.h>
 #endif
 
@@ -17,6 +17,7 @@ constexpr int WIDTH = 8, ROWS = 6;
 constexpr int WIDTH = 4, ROWS = 8;
 #endif
 constexpr int PANEL = 2 * WIDTH;  // filters whose weights lie together
+constexpr int WIDEST = 32;  // PANEL on any processor; numbers of channels come in a multiple of it: call.py
 
 typedef float Vector __attribute__((vector_size(WIDTH * 4)));
 typedef int32_t Integers __attribute__((vector_size(WIDTH * 4)));
@@ -60,7 +61,7 @@ inline void store(Bfloat16* p, Vector v) {
 inline void store(float* p, Vector v) { memcpy(p, &v, sizeof v); }
 
 // The first n lanes of a vector. What is loaded is 0 in the others, where nothing is stored.
-#if defined(__AVX512BF16__)
+#if defined(__AVX512F__)
 struct Lanes {
   explicit Lanes(int n) : mask(n >= WIDTH ? 0xffff : (1u << std::max(n, 0)) - 1) {}
   __mmask16 mask;
@@ -73,14 +74,20 @@ inline Vector load(const float* p, Lanes lanes) {
 inline void store(float* p, Vector v, Lanes lanes) {
   _mm512_mask_storeu_ps(p, lanes.mask, (__m512)v);
 }
+#elif defined(__AVX2__)
+struct Lanes {
+  explicit Lanes(int n) : whole(n >= WIDTH), mask(Integers{0, 1, 2, 3, 4, 5, 6, 7} < n) {}
+  bool whole;
+  Integers mask;
+};
 
-inline Vector load(const Bfloat16* p, Lanes lanes) {
-  return widen(_mm256_maskz_loadu_epi16(lanes.mask, p));
+inline Vector load(const float* p, Lanes lanes) {
+  return (Vector)_mm256_maskload_ps(p, (__m256i)lanes.mask);
 }
 
-inline void store(Bfloat16* p, Vector v, Lanes lanes) {
-  if (lanes.mask == 0xffff) return store(p, v);  // the other is slow
-  _mm256_mask_storeu_epi16(p, lanes.mask, (__m256i)_mm512_cvtneps_pbh((__m512)v));
+inline void store(float* p, Vector v, Lanes lanes) {
+  if (lanes.whole) return store(p, v);  // the other is slow
+  _mm256_maskstore_ps(p, (__m256i)lanes.mask, (__m256)v);
 }
 #else
 struct Lanes {
@@ -88,20 +95,27 @@ struct Lanes {
   int count;
 };
 
-template <class Number>
-inline Vector load(const Number* p, Lanes lanes) {
-  if (lanes.count == WIDTH) return load(p);
-  Number values[WIDTH] = {};
+inline Vector load(const float* p, Lanes lanes) {
+  float values[WIDTH] = {};
   for (int i = 0; i < lanes.count; i++) values[i] = p[i];
   return load(values);
 }
 
-template <class Number>
-inline void store(Number* p, Vector v, Lanes lanes) {
-  if (lanes.count == WIDTH) return store(p, v);
-  Number values[WIDTH];
+inline void store(float* p, Vector v, Lanes lanes) {
+  float values[WIDTH];
   store(values, v);
   for (int i = 0; i < lanes.count; i++) p[i] = values[i];
+}
+#endif
+
+#if defined(__AVX512BF16__)
+inline Vector load(const Bfloat16* p, Lanes lanes) {
+  return widen(_mm256_maskz_loadu_epi16(lanes.mask, p));
+}
+
+inline void store(Bfloat16* p, Vector v, Lanes lanes) {
+  if (lanes.mask == 0xffff) return store(p, v);  // the other is slow
+  _mm256_mask_storeu_epi16(p, lanes.mask, (__m256i)_mm512_cvtneps_pbh((__m512)v));
 }
 #endif
 
@@ -122,6 +136,9 @@ inline void store(Number* p, Vector v, Whole) {
 #if defined(__AVX512F__)
 inline Vector smaller(Vector a, Vector b) { return (Vector)_mm512_min_ps((__m512)b, (__m512)a); }
 inline Vector larger(Vector a, Vector b) { return (Vector)_mm512_max_ps((__m512)b, (__m512)a); }
+#elif defined(__AVX2__)
+inline Vector smaller(Vector a, Vector b) { return (Vector)_mm256_min_ps((__m256)b, (__m256)a); }
+inline Vector larger(Vector a, Vector b) { return (Vector)_mm256_max_ps((__m256)b, (__m256)a); }
 #else
 inline Vector smaller(Vector a, Vector b) { return a > b ? b : a; }
 inline Vector larger(Vector a, Vector b) { return a < b ? b : a; }

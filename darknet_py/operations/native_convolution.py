@@ -11,8 +11,8 @@ from darknet_py.activations import Activation
 from darknet_py.kernels.call import (
     DENSE,
     DEPTHWISE,
-    PANEL,
     PICTURE,
+    WIDEST,
     WINDOWS,
     WINOGRAD,
     Call,
@@ -111,7 +111,7 @@ class NativeConvolution(Operation):
         filters, channels, size, _ = weights.shape
         self.place, self.activation = place, activation
         self.joined: Addition | None = None
-        self.biases = torch.zeros(-(-filters // PANEL) * PANEL)
+        self.biases = torch.zeros(-(-filters // WIDEST) * WIDEST)
         self.biases[:filters] = biases.detach()
         self._call = Call(
             kind=kind, half=place.dtype == torch.bfloat16, biases=self.biases.data_ptr(),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from darknet_py.kernels.call import PANEL, SQUASH, Call, Told
+from darknet_py.kernels.call import SQUASH, WIDEST, Call, Told
 from darknet_py.operations import Operation, Slot
 from darknet_py.shape import Shape
 
@@ -31,7 +31,7 @@ class Squash(Operation):
         """
         self.function = function
         channels = len(squashed)
-        self._numbers = torch.zeros(3, -(-channels // PANEL) * PANEL)
+        self._numbers = torch.zeros(3, -(-channels // WIDEST) * WIDEST)
         for row, values in zip(self._numbers, (squashed, scale, shift), strict=True):
             row[:channels] = values
 
