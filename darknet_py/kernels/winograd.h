@@ -8,6 +8,7 @@
 namespace winograd {
 
 constexpr int PLACES = 16;   // of a tile
+constexpr int TILES = 5 * ROWS;  // transformed at once: 64 are a map of 16 x 16 pixels, as is frequent
 constexpr int CHANNELS = 64;  // whose weights are transformed at once, where they are not held so
 constexpr long LARGE = 1 << 16;  // channels times filters whose weights had better be read once
 constexpr int GAP = 5 * WIDTH;  // between places: multiples of 4 KB would share a part of the cache
@@ -143,7 +144,7 @@ static void convolve(const Call& c) {
   constexpr int count = Unit<Number>::count;
   int all = panels(c);
   long tiles = (long)c.batch * ((c.height + 1) / 2) * ((c.width + 1) / 2);
-  long blocks = divide(c, tiles, 4 * ROWS, (long)c.channels * c.filters > LARGE);
+  long blocks = divide(c, tiles, TILES, (long)c.channels * c.filters > LARGE);
   int groups = share(c, blocks);
   long most = (tiles + blocks - 1) / blocks;
   long depth = (c.channels + count - 1) / count, row = (depth + WIDTH - 1) / WIDTH * WIDTH + WIDTH;
