@@ -43,6 +43,38 @@ def test_dense_convolutions(case, dtype):
     assert_near(make(weights, geometry, DENSE, dtype)(x), expect(x, weights, geometry))
 
 
+NARROW_CASES = [  # channels, filters, batch, activation
+    (8, 4, 1, "leaky"),
+    (4, 8, 2, "swish"),
+    (8, 8, 1, "mish"),
+    (32, 8, 1, "relu"),
+    (6, 2, 1, "linear"),
+    (64, 1, 1, "leaky"),
+    (2, 1, 1, "logistic"),
+    (3, 8, 1, "leaky"),
+    (8, 5, 1, "leaky"),
+]
+
+
+@needs
+@pytest.mark.parametrize("dtype", [torch.float32, short])
+@pytest.mark.parametrize("width", [64, 65])
+@pytest.mark.parametrize("case", NARROW_CASES)
+def test_few_filters_for_many_pixels(case, width, dtype):
+    channels, filters, batch, name = case
+    x = random_map(batch, channels, 65, width, dtype=dtype)
+    weights = random_map(filters, channels, 1, 1, seed=1) / channels**0.5
+    geometry, activation = ([0, 0], [1, 1], [1, 1], 1), ACTIVATIONS[name]
+    operation = make(weights, geometry, DENSE, dtype, activation)
+    expected = expect(x, weights, geometry, activation)
+    assert_near(operation(x), expected)
+    slot = Slot({}, 0, filters + 8, 8, filters + 8, operation.place)
+    assert_near(operation(x, out=slot), expected)
+    other = random_map(*expected.shape, dtype=dtype, seed=2)
+    operation.followed_by(Addition(LEAKY))
+    assert_near(operation(x, other), LEAKY(expected + other.double()))
+
+
 WINDOWS_CASES = [  # channels, filters, size, stride, padding, height, width, batch, activation
     (32, 64, 3, 2, 1, 20, 44, 2, "leaky"),
     (32, 40, 3, 2, 1, 21, 43, 1, "mish"),
@@ -101,6 +133,8 @@ def test_convolutions_after_winograd(
 
 DEPTHWISE_CASES = [  # channels, size, stride, padding, height, width, batch, activation
     (8, 3, 1, 1, 9, 30, 2, "leaky"),
+    (8, 3, 1, 0, 7, 13, 1, "mish"),
+    (4, 3, 1, 1, 9, 30, 2, "swish"),
     (40, 3, 2, 1, 17, 33, 1, "swish"),
     (136, 5, 1, 2, 12, 12, 1, "relu6"),
     (19, 5, 2, 2, 40, 41, 1, "linear"),

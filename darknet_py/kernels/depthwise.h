@@ -36,11 +36,10 @@ inline Window<Number> find_window(const Call& c, long row, int x) {
           std::min(c.width - left, c.size)};
 }
 
-// Write a vector of a pixel: activation, and perhaps the sum with the other map.
-template <class Number>
-inline void put(const Call& c, Vector sum, long pixel, int channel) {
-  Lanes lanes(c.channels - channel);
-  Vector v = activate(c.first, sum + load(c.biases + channel));
+// Write a vector from a pixel's channel on: activation, and perhaps the sum with the other map.
+template <class Number, class Lanes>
+inline void put(const Call& c, Vector sum, long pixel, int channel, Lanes lanes) {
+  Vector v = activate(c.first, sum);
   if (c.other)
     v = activate(c.last, v + load((const Number*)c.other + pixel * c.other_pitch + channel, lanes));
   store((Number*)c.y + pixel * c.y_pitch + channel, v, lanes);
@@ -66,17 +65,20 @@ static void compute_one(const Call& c, long row, int x) {
                        load(weight + (long)v * taps * WIDTH);
       }
 #pragma GCC unroll 4
-    for (int v = 0; v < SEVERAL; v++)
-      if (v < vectors) put<Number>(c, sums[v], row * c.out_width + x, channel + v * WIDTH);
+    for (int v = 0; v < SEVERAL; v++) {
+      int k = channel + v * WIDTH;
+      if (v < vectors)
+        put<Number>(c, sums[v] + load(c.biases + k), row * c.out_width + x, k, Lanes(c.channels - k));
+    }
   }
 }
 
 // A vector of channels of BLOCK pixels from `pixel` on; `from` is where the first one's window begins.
-// Bent: with an activation of straight pieces.
-template <class Number, int size, int stride, bool bent, class Lanes>
+// Bent: with an activation of straight pieces. A vector may hold all channels of several pixels, `side`.
+template <class Number, int size, int stride, bool bent, int side, class Lanes>
 static inline void compute_block(const Call& c, const Window<Number>& window, const Number* from,
-                                 const float* weights, const Pieces& pieces, long pixel, int channel,
-                                 Lanes lanes) {
+                                 const float* weights, Vector biases, const Pieces& pieces, long pixel,
+                                 int channel, Lanes lanes) {
   Vector sums[BLOCK] = {};
   const long line = c.width * c.x_pitch, pitch = c.x_pitch;
   for (int i = window.top; i < window.bottom; i++) {
@@ -84,25 +86,25 @@ static inline void compute_block(const Call& c, const Window<Number>& window, co
 #pragma GCC unroll 8
     for (int k = 0; k < size; k++) weight[k] = load(weights + (i * size + k) * WIDTH);
 #pragma GCC unroll 32
-    for (int column = 0; column < (BLOCK - 1) * stride + size; column++) {
+    for (int column = 0; column < (BLOCK - side) * stride + size; column++) {
       Vector v = load(from + i * line + column * pitch, lanes);
 #pragma GCC unroll 8
-      for (int j = 0; j < BLOCK; j++) {
+      for (int j = 0; j < BLOCK; j += side) {
         int k = column - j * stride;
         if (k >= 0 && k < size) sums[j] += v * weight[k];
       }
     }
   }
-  Vector biases = load(c.biases + channel);
   auto to = (Number*)c.y + pixel * c.y_pitch + channel;
   if (bent) {
 #pragma GCC unroll 8
-    for (int j = 0; j < BLOCK; j++) store(to + j * c.y_pitch, pieces.bend(sums[j] + biases), lanes);
+    for (int j = 0; j < BLOCK; j += side) store(to + j * c.y_pitch, pieces.bend(sums[j] + biases), lanes);
   } else if (c.first == SWISH && !c.other) {
 #pragma GCC unroll 8
-    for (int j = 0; j < BLOCK; j++) store(to + j * c.y_pitch, activate(SWISH, sums[j] + biases), lanes);
+    for (int j = 0; j < BLOCK; j += side)
+      store(to + j * c.y_pitch, activate(SWISH, sums[j] + biases), lanes);
   } else {
-    for (int j = 0; j < BLOCK; j++) put<Number>(c, sums[j], pixel + j, channel);
+    for (int j = 0; j < BLOCK; j += side) put<Number>(c, sums[j] + biases, pixel + j, channel, lanes);
   }
 }
 
@@ -120,18 +122,39 @@ static void compute_inside(const Call& c, long row, Columns columns) {
     long pixel = row * c.out_width + x;
     for (int i = 0; far && i < stride; i++)  // what the next row of results adds
       Ahead{start + (size + i) * line, BLOCK * stride * c.x_pitch * (long)sizeof *start}.fetch(0, 1);
-    for (; channel + WIDTH <= c.channels; channel += WIDTH, weights += size * size * WIDTH)
-      compute_block<Number, size, stride, bent>(c, window, start + channel, weights, pieces, pixel,
-                                                channel, Whole());
-    if (channel < c.channels)
-      compute_block<Number, size, stride, bent>(c, window, start + channel, weights, pieces, pixel,
-                                                channel, Lanes(c.channels - channel));
+    auto run = [&](auto lanes) {
+      compute_block<Number, size, stride, bent, 1>(c, window, start + channel, weights,
+                                                   load(c.biases + channel), pieces, pixel, channel, lanes);
+    };
+    for (; channel + WIDTH <= c.channels; channel += WIDTH, weights += size * size * WIDTH) run(Whole());
+    if (channel < c.channels) run(Lanes(c.channels - channel));
+  }
+}
+
+// The same where two pixels' channels, side by side, fill a vector.
+template <class Number, int size, bool bent>
+static void compute_pairs(const Call& c, long row, Columns columns) {
+  auto window = find_window<Number>(c, row, 0);
+  const Pieces pieces = find_pieces(c.first);
+  float twice[(size * size + 1) * WIDTH];  // weights, and biases
+  for (int i = 0; i <= size * size; i++) {
+    auto from = i < size * size ? (const float*)c.weights + i * WIDTH : c.biases;
+    for (int k = 0; k < WIDTH; k++) twice[i * WIDTH + k] = from[k % (WIDTH / 2)];
+  }
+  for (int next = columns.first; next < columns.end; next += BLOCK) {
+    int x = std::min(next, columns.end - BLOCK);
+    compute_block<Number, size, 1, bent, 2>(c, window, window.start + x * c.x_pitch, twice,
+                                            load(twice + size * size * WIDTH), pieces,
+                                            row * c.out_width + x, 0, Whole());
   }
 }
 
 template <class Number, bool bent>
 static void (*find_kernel(const Call& c))(const Call&, long, Columns) {
   int stride = c.stride_x;
+  bool pairs = 2 * c.channels == WIDTH && c.x_pitch == c.channels && c.y_pitch == c.channels &&
+               (!c.other || c.other_pitch == c.channels);
+  if (c.size == 3 && stride == 1 && pairs) return compute_pairs<Number, 3, bent>;
   if (c.size == 3 && stride == 1) return compute_inside<Number, 3, 1, bent>;
   if (c.size == 3 && stride == 2) return compute_inside<Number, 3, 2, bent>;
   if (c.size == 5 && stride == 1) return compute_inside<Number, 5, 1, bent>;

@@ -6,13 +6,17 @@
 #include "depthwise.h"
 #include "expansion.h"
 #include "maps.h"
+#include "narrow.h"
 #include "picture.h"
 #include "windows.h"
 #include "winograd.h"
 
 template <class Number>
 static void run_one(const Call& c) {
-  if (c.kind == DENSE) return dense::convolve<Number>(c);
+  if (c.kind == DENSE) {
+    int side = narrow::find_side<Number>(c);
+    return side > 1 ? narrow::convolve<Number>(c, side) : dense::convolve<Number>(c);
+  }
   if (c.kind == WINOGRAD) return winograd::convolve<Number>(c);
   if (c.kind == WINDOWS) return windows::convolve<Number>(c);
   if (c.kind == PICTURE) return picture::convolve<Number>(c);
