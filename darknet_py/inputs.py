@@ -48,7 +48,10 @@ class _Prepared:
     arrays: list[Tensor]
     counted: list[Tensor]
     """Those whose changes PyTorch counts."""
-    state: list[object]
+    state: list[int]
+    """Of the arrays."""
+    ways: list[object]
+    """How the layers worked."""
 
 
 _prepared: WeakKeyDictionary[Network, _Prepared] = WeakKeyDictionary()
@@ -86,7 +89,7 @@ def run_batch(
         reuse_memory(len(x))
     with _lock:
         found = _prepared.get(network)
-        if found is None or not _holds(found, network, chosen, half):
+        if found is None or not _holds(found, network, chosen, half, private=file is not None):
             _prepared.pop(network, None)
             if file is not None:
                 return _consume(network, x, chosen, half, file, ordered)
@@ -126,7 +129,7 @@ def give_back(network: Network, file: WeightsFile) -> None:
         file.give_back(network)
         found = _prepared.get(network)
         if found is not None:  # they are what it was prepared from
-            found.state = _state(network, found.arrays, found.counted)
+            found.state = _state(found.arrays, found.counted)
 
 
 def settle(network: Network) -> None:
@@ -153,20 +156,25 @@ def _prepare(
     lowered = prepare(network, dtype=dtype, wanted=outputs, consume=consume)
     arrays = [*network.parameters(), *network.buffers()]
     counted = [x for x in arrays if not x.is_inference()]
-    state = _state(network, arrays, counted)
-    return _Prepared(lowered, network.image, wanted, half, arrays, counted, state)
+    state = _state(arrays, counted)
+    return _Prepared(lowered, network.image, wanted, half, arrays, counted, state, _ways(network))
 
 
-def _holds(found: _Prepared, network: Network, wanted: list[int] | None, half: bool) -> bool:
-    return (found.image, found.wanted, found.half) == (
-        network.image,
-        wanted,
-        half,
-    ) and found.state == _state(network, found.arrays, found.counted)
+def _holds(
+    found: _Prepared, network: Network, wanted: list[int] | None, half: bool, *, private: bool
+) -> bool:
+    """Whether nothing has changed; nobody has changed the arrays of a private network."""
+    same = (found.image, found.wanted, found.half) == (network.image, wanted, half)
+    same = same and found.ways == _ways(network)
+    return same and (private or found.state == _state(found.arrays, found.counted))
 
 
-def _state(network: Network, arrays: list[Tensor], counted: list[Tensor]) -> list[object]:
-    """What changes when an array, or how a layer works, does."""
+def _state(arrays: list[Tensor], counted: list[Tensor]) -> list[int]:
+    """What changes when an array does."""
+    return [*map(Tensor.data_ptr, arrays), *map(attrgetter("_version"), counted)]
+
+
+def _ways(network: Network) -> list[object]:
+    """What changes when how a layer works does."""
     layers = [layer for layer in network if isinstance(layer, Convolutional)]
-    state: list[object] = [(layer.bits, layer.in_c_order, layer.activation) for layer in layers]
-    return [*state, *map(Tensor.data_ptr, arrays), *map(attrgetter("_version"), counted)]
+    return [(layer.bits, layer.in_c_order, layer.activation) for layer in layers]
