@@ -48,10 +48,7 @@ class _Prepared:
     arrays: list[Tensor]
     counted: list[Tensor]
     """Those whose changes PyTorch counts."""
-    state: list[int]
-    """Of the arrays."""
-    ways: list[object]
-    """How the layers worked."""
+    state: list[object]
 
 
 _prepared: WeakKeyDictionary[Network, _Prepared] = WeakKeyDictionary()
@@ -129,7 +126,7 @@ def give_back(network: Network, file: WeightsFile) -> None:
         file.give_back(network)
         found = _prepared.get(network)
         if found is not None:  # they are what it was prepared from
-            found.state = _state(found.arrays, found.counted)
+            found.state = _state(network, found.arrays, found.counted)
 
 
 def settle(network: Network) -> None:
@@ -156,25 +153,20 @@ def _prepare(
     lowered = prepare(network, dtype=dtype, wanted=outputs, consume=consume)
     arrays = [*network.parameters(), *network.buffers()]
     counted = [x for x in arrays if not x.is_inference()]
-    state = _state(arrays, counted)
-    return _Prepared(lowered, network.image, wanted, half, arrays, counted, state, _ways(network))
+    state = _state(network, arrays, counted)
+    return _Prepared(lowered, network.image, wanted, half, arrays, counted, state)
 
 
 def _holds(
     found: _Prepared, network: Network, wanted: list[int] | None, half: bool, *, private: bool
 ) -> bool:
-    """Whether nothing has changed; nobody has changed the arrays of a private network."""
+    """Whether nothing has changed; a private network's layers and arrays are not looked through."""
     same = (found.image, found.wanted, found.half) == (network.image, wanted, half)
-    same = same and found.ways == _ways(network)
-    return same and (private or found.state == _state(found.arrays, found.counted))
+    return same and (private or found.state == _state(network, found.arrays, found.counted))
 
 
-def _state(arrays: list[Tensor], counted: list[Tensor]) -> list[int]:
-    """What changes when an array does."""
-    return [*map(Tensor.data_ptr, arrays), *map(attrgetter("_version"), counted)]
-
-
-def _ways(network: Network) -> list[object]:
-    """What changes when how a layer works does."""
+def _state(network: Network, arrays: list[Tensor], counted: list[Tensor]) -> list[object]:
+    """What changes when an array, or how a layer works, does."""
     layers = [layer for layer in network if isinstance(layer, Convolutional)]
-    return [(layer.bits, layer.in_c_order, layer.activation) for layer in layers]
+    state: list[object] = [(layer.bits, layer.in_c_order, layer.activation) for layer in layers]
+    return [*state, *map(Tensor.data_ptr, arrays), *map(attrgetter("_version"), counted)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import Any, BinaryIO, TextIO, cast
 
 import torch
@@ -195,7 +196,7 @@ class Network(nn.Module):
         """The last layer that is no [cost]: its output is the network's (C: get_network_output)."""
         return max((i for i, layer in enumerate(self) if layer.section.type != "cost"), default=0)
 
-    @property
+    @cached_property
     def heads(self) -> list[Head]:
         """The layers whose outputs are boxes, in cfg order."""
         return [layer for layer in self if isinstance(layer, Head)]
