@@ -96,12 +96,14 @@ struct Lanes {
 };
 
 inline Vector load(const float* p, Lanes lanes) {
+  if (lanes.count == WIDTH) return load(p);
   float values[WIDTH] = {};
   for (int i = 0; i < lanes.count; i++) values[i] = p[i];
   return load(values);
 }
 
 inline void store(float* p, Vector v, Lanes lanes) {
+  if (lanes.count == WIDTH) return store(p, v);
   float values[WIDTH];
   store(values, v);
   for (int i = 0; i < lanes.count; i++) p[i] = values[i];
