@@ -77,7 +77,8 @@ def run_batch(
         wanted: layer indices.
         half: calculate with 16 bits: bfloat16 on the CPU, float16 elsewhere.
         file: the network is in nobody else's hands, and on the CPU: its weights are given up once
-            it is lowered, and read from this file again where they are needed.
+            it is lowered, and read from this file again where they are needed; only its size, the
+            layers wanted and `half` are looked at then, since nobody changes an array.
         ordered: see `Lowered`.
     """
     chosen = None if wanted is None else list(wanted)
